@@ -1,0 +1,80 @@
+"""`python -m lecture_utils.recipes`: the module's name is the recipe; there is no table."""
+
+import json
+import pkgutil
+import sys
+
+import pytest
+
+from lecture_utils import recipes
+from lecture_utils.recipes import __main__ as command
+from lecture_utils.recipes._card import card
+
+
+@pytest.fixture
+def two_recipes(tmp_path, monkeypatch):
+    """A package folder with two recipes and a helper, found beside the real ones."""
+    (tmp_path / "bake_bread.py").write_text(
+        '"""Bread from flour.\n\nSlowly."""\ndef main(argv):\n    print("baked with", argv)\n'
+    )
+    (tmp_path / "bake_cake.py").write_text("def main(argv):\n    raise RuntimeError('burnt')\n")
+    (tmp_path / "_oven.py").write_text("")
+    monkeypatch.setattr(recipes, "__path__", [*recipes.__path__, str(tmp_path)])
+    yield
+    for name in ("bake_bread", "bake_cake"):
+        sys.modules.pop(f"{recipes.__name__}.{name}", None)
+
+
+def test_runs_the_module_of_that_name_with_the_options(two_recipes, capsys):
+    assert command.main(["bake_bread", "--steps", "3"]) == 0
+    assert capsys.readouterr().out == "baked with ['--steps', '3']\n"
+
+
+def test_a_recipe_that_fails_is_heard(two_recipes):
+    with pytest.raises(RuntimeError, match="burnt"):
+        command.main(["bake_cake"])
+
+
+def test_list_shows_names_and_first_lines_and_no_helpers(two_recipes, capsys):
+    assert command.main(["--list"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert any(line.split() == ["bake_bread", "Bread", "from", "flour."] for line in lines)
+    assert "bake_cake" in lines
+    assert not any(line.startswith("_") for line in lines)
+
+
+def test_unknown_name_offers_near_ones(two_recipes, capsys):
+    assert command.main(["bake_bred"]) == 2
+    out, errors = capsys.readouterr()
+    assert out == ""
+    assert errors.startswith("there is no recipe 'bake_bred'. Did you mean 'bake_bread'")
+    assert "usage:" in errors
+
+
+@pytest.mark.parametrize("name", ["_oven", "_card", "__main__", "os", "../fit"])
+def test_only_recipes_can_be_run(two_recipes, name):
+    assert command.main([name]) == 2
+
+
+@pytest.mark.parametrize("argv, code", [([], 2), (["--help"], 0), (["-h"], 0)])
+def test_usage(argv, code, capsys):
+    assert command.main(argv) == code
+    assert capsys.readouterr().out.startswith("usage: python -m lecture_utils.recipes NAME")
+
+
+def test_every_shipped_recipe_has_a_main_and_says_what_it_makes():
+    for name in command.names():
+        module = pkgutil.resolve_name(f"{recipes.__name__}.{name}")
+        assert callable(module.main), name
+        assert module.__doc__ and module.__doc__.strip(), name
+
+
+def test_card_of_a_recipe_repeats_the_command():
+    written = card(
+        "bake_bread", ["--kind", "rye & salt"], seed=0, data="flour", steps=3,
+        metrics={"loss": 0.5}, seconds=12.345, hidden_size=7,
+    )
+    assert written["command"] == "python -m lecture_utils.recipes bake_bread --kind 'rye & salt'"
+    assert written["seconds"] == 12.3
+    assert written["hidden_size"] == 7
+    assert json.loads(json.dumps(written)) == written

@@ -1,0 +1,157 @@
+"""Watching changes nothing; what is seen is what was there."""
+
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from lecture_utils.trace import Log, note, trace
+
+
+def tanh_steps(x, h, W):
+    """h_t = tanh(x_t + W h_{t-1}), every h noted."""
+    for x_t in x:
+        h = torch.tanh(x_t + h @ W)
+        note(h=h)
+    return h
+
+
+@pytest.fixture
+def numbers():
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(5, 2, 3, generator=generator)
+    W = torch.randn(3, 3, generator=generator, requires_grad=True)
+    return x, torch.zeros(2, 3), W
+
+
+def value_and_gradient(numbers):
+    x, h, W = numbers
+    out = tanh_steps(x, h, W)
+    return out, torch.autograd.grad(out.sum(), W)[0]
+
+
+@pytest.mark.parametrize("gradients", [False, True])
+def test_tracing_changes_no_bit(numbers, gradients):
+    plain = value_and_gradient(numbers)
+    with trace(gradients) as log:
+        traced = value_and_gradient(numbers)
+    assert len(log["h"]) == 5
+    for a, b in zip(plain, traced):
+        assert torch.equal(a, b)
+
+
+def test_note_without_a_trace_makes_two_calls(numbers):
+    """Counted, not timed: `note` itself and one look at the open logs."""
+    h = numbers[0]
+    calls = []
+
+    def count(frame, event, argument):
+        if event in ("call", "c_call"):
+            calls.append(getattr(argument, "__name__", frame.f_code.co_name))
+
+    note_unchecked = getattr(note, "__wrapped__", note)  # without the shape check of test runs
+    sys.setprofile(count)
+    try:
+        note_unchecked(h=h)
+    finally:
+        sys.setprofile(None)
+    calls.remove("setprofile")
+    assert calls == ["note", "get"]
+
+
+def test_values_are_collected_in_order(numbers):
+    x, h, W = numbers
+    with trace() as log:
+        last = tanh_steps(x, h, W)
+    assert log.names() == ["h"]
+    assert "h" in log and "c" not in log
+    assert torch.equal(log["h"][-1], last)
+    assert log.stack("h").shape == (5, 2, 3)
+    assert log.stack("h", dim=1).shape == (2, 5, 3)
+    assert not any(value.requires_grad for value in log["h"])
+
+
+def test_gradients_are_those_of_autograd(numbers):
+    x, h, W = numbers
+    with trace(gradients=True) as log:
+        tanh_steps(x, h, W).square().sum().backward()
+
+    states = [h]
+    for x_t in x:
+        states.append(torch.tanh(x_t + states[-1] @ W))
+    expected = torch.autograd.grad(states[-1].square().sum(), states[1:])
+    for ours, true in zip(log.grads("h"), expected, strict=True):
+        assert torch.equal(ours, true)
+    assert log.grads("h")[0].abs().sum() > 0
+
+
+def test_a_value_that_the_loss_ignores_has_gradient_zero():
+    w = torch.ones(3, requires_grad=True)
+    with trace(gradients=True) as log:
+        used, unused = w * 2, w * 3
+        note(a=used)
+        note(a=unused)
+    used.sum().backward()
+    used_grad, unused_grad = log.grads("a")
+    assert torch.equal(used_grad, torch.ones(3))
+    assert torch.equal(unused_grad, torch.zeros(3))
+
+
+def test_nested_traces_each_see_what_happens_while_they_are_open():
+    with trace() as outer:
+        note(a=np.zeros(1))
+        with trace() as inner:
+            note(a=np.ones(1))
+        note(a=np.full(1, 2.0))
+    assert [v.item() for v in outer["a"]] == [0, 1, 2]
+    assert [v.item() for v in inner["a"]] == [1]
+
+
+def test_an_interrupted_block_is_closed():
+    with pytest.raises(KeyboardInterrupt):
+        with trace() as log:
+            note(a=np.zeros(1))
+            raise KeyboardInterrupt
+    note(a=np.ones(1))
+    assert len(log["a"]) == 1
+
+
+@pytest.mark.parametrize("value", [np.zeros(3), torch.zeros(3)], ids=["numpy", "torch"])
+def test_an_update_in_place_does_not_rewrite_history(value):
+    with trace() as log:
+        note(h=value)
+        value += 1
+        note(h=value)
+    assert log["h"][0].sum() == 0
+    assert log["h"][1].sum() == 3
+
+
+def test_unknown_name_offers_the_near_one():
+    with trace() as log:
+        note(hidden=np.zeros(1))
+    with pytest.raises(KeyError, match=r"'hiden'.*Did you mean 'hidden'\?"):
+        log["hiden"]
+
+
+def test_empty_log_asks_whether_a_model_ran():
+    with pytest.raises(KeyError, match="did a model run"):
+        Log()["h"]
+
+
+def test_gradients_must_be_asked_for_and_must_have_arrived(numbers):
+    with trace() as log:
+        tanh_steps(*numbers)
+    with pytest.raises(RuntimeError, match=r"trace\(gradients=True\)"):
+        log.grads("h")
+    with trace(gradients=True) as log:
+        tanh_steps(*numbers)
+    with pytest.raises(RuntimeError, match=r"'h'.*backward"):
+        log.grads("h")
+
+
+def test_arrays_have_no_gradients():
+    with trace(gradients=True) as log:
+        note(h=np.zeros(3))
+    with pytest.raises(RuntimeError, match="'h'"):
+        log.grads("h")
