@@ -1,11 +1,15 @@
 """What a run depends on beside its code: seed, threads, device."""
 
+import importlib.metadata
 import os
 import random
+import sys
 
 import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
+
+from lecture_utils import DATA
 
 DEVICE_VARIABLE = "LECTURE_DEVICE"
 
@@ -44,3 +48,35 @@ def device() -> torch.device:
     if torch.backends.mps.is_available():
         return torch.device("mps")
     return torch.device("cpu")
+
+
+def report() -> list[str]:
+    """Print what a run here would use; returns the problems, each with its remedy."""
+    problems = []
+    versions = {"Python": sys.version.split()[0]}
+    for package, smallest in _NEEDED.items():
+        try:
+            version = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            version = "missing"
+        versions[package] = version
+        if version == "missing" or _numbers(version) < _numbers(smallest):
+            problems.append(
+                f"{package} {version}, needed {smallest} or newer. Install the course as the README "
+                "says: python3 course.py lab"
+            )
+    story = DATA / "story.txt"
+    if not story.is_file():
+        problems.append("data/story.txt is missing: restore it with  git checkout -- data")
+    print(*(f"{name:14} {version}" for name, version in versions.items()), sep="\n")
+    print(f"{'device':14} {device().type}, {os.cpu_count()} processors (small models use one)")
+    print(f"{'data folder':14} {'found' if story.is_file() else 'incomplete'}")
+    print(*([f"PROBLEM: {p}" for p in problems] or ["Everything is in place."]), sep="\n")
+    return problems
+
+
+_NEEDED = {"torch": "2.6", "numpy": "1.26", "matplotlib": "3.8", "anywidget": "0.9", "ipywidgets": "7.7.1"}
+
+
+def _numbers(version):
+    return [int("".join(filter(str.isdigit, part)) or 0) for part in version.split("+")[0].split(".")[:3]]

@@ -1,4 +1,4 @@
-"""Puzzles whose right answer is known: parity, reversal, recall, and the word hello.
+"""Puzzles whose right answer is known: parity, reversal, recall, a switch, and the word hello.
 
 Each returns integer arrays (inputs, targets), one row per example. N examples, T steps.
 """
@@ -45,6 +45,23 @@ def recall(
     keep = rng.integers(0, symbols, examples)
     noise = rng.integers(symbols, 2 * symbols, (examples, lag))
     return np.column_stack([keep, noise]), keep
+
+
+def switch(
+    examples: int, length: int, rng: np.random.Generator, nothing: float = 0.7
+) -> tuple[Int[Array, "N T"], Int[Array, "N T"]]:
+    """Inputs set 0 (0), set 1 (1) or nothing (2); the answer at each step is how the switch stands.
+
+    The first input always sets it. nothing: the probability of "nothing" afterwards.
+    """
+    _at_least(1, examples=examples, length=length)
+    if not 0 <= nothing <= 1:
+        raise ValueError(f"nothing is {nothing}: a probability lies between 0 and 1")
+    setting = (1 - nothing) / 2
+    inputs = rng.choice(3, (examples, length), p=[setting, setting, nothing])
+    inputs[:, 0] = rng.integers(0, 2, examples)
+    last_set = np.maximum.accumulate(np.where(inputs < 2, np.arange(length), 0), axis=1)
+    return inputs, np.take_along_axis(inputs, last_set, axis=1)
 
 
 def _at_least(smallest, **numbers):

@@ -7,6 +7,7 @@ story           the course's own story, prose with dialogue, public domain
 
 import hashlib
 import os
+import re
 import unicodedata
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from lecture_utils import DATA
 
 LATIN1_FILE_URL = "https://www.w3.org/TR/PNG/iso_8859-1.txt"
 LATIN1_FILE_SHA256 = "3aff1954277c4fc27603346901e4848b58fe3c8bed63affe6086003dd6c2b9fe"
+WORD = re.compile(r"[A-Za-z']+")
 
 
 class Alphabet:
@@ -62,6 +64,19 @@ def latin1_chart() -> str:
 def story() -> str:
     """The course's own story, `data/story.txt`: wrapped at 72 columns, straight quotes."""
     return (DATA / "story.txt").read_text(encoding="ascii")
+
+
+def known_words(sample: str, text: str) -> list[bool]:
+    """For each character of `sample`: does it belong to a word that occurs in `text`?
+
+    A word is a run of letters and apostrophes; capitals count as small letters.
+    """
+    vocabulary = {word.lower() for word in WORD.findall(text)}
+    marks = [False] * len(sample)
+    for match in WORD.finditer(sample):
+        if match.group().lower() in vocabulary:
+            marks[match.start() : match.end()] = [True] * len(match.group())
+    return marks
 
 
 def download_folder() -> Path:

@@ -9,7 +9,7 @@ import dis
 import inspect
 import os
 from collections.abc import Callable, Sequence
-from textwrap import dedent
+from textwrap import dedent, fill
 
 import numpy as np
 import torch
@@ -56,7 +56,7 @@ class Exercise:
         if verdict is None:
             print(f"{self.name}: right. The cells below use your function.")
             return attempt
-        print(f"{self.name}: {verdict}\nThe cells below use the reference solution.")
+        print(fill(f"{self.name}: {verdict}", 88), "The cells below use the reference solution.", sep="\n")
         if os.environ.get(STRICT_VARIABLE):
             raise AssertionError(f"exercise {self.name}: {verdict}")
         return self.reference
@@ -82,7 +82,7 @@ class Exercise:
             print(f"{self.name}: no hints; see ex.{self.name}.solution()")
             return
         number = self._hints_shown % len(self.hints)
-        print(f"Hint {number + 1} of {len(self.hints)}: {self.hints[number]}")
+        print(fill(f"Hint {number + 1} of {len(self.hints)}: {self.hints[number]}", 88))
         self._hints_shown += 1
 
     def solution(self) -> None:

@@ -98,6 +98,7 @@ class Progress(NamedTuple):
     smooth_loss: float
     parameters: RNNParameters  # the live ones: copy what is to be kept
     state: Float[Array, "H"]  # after this chunk
+    next_input: int  # the character after this chunk: sample(parameters, state, next_input, ...)
 
 
 def train(
@@ -135,7 +136,7 @@ def train(
         np.clip(g, -clip, clip, out=g)
         memory += g * g
         theta -= learning_rate * g / np.sqrt(memory + 1e-8)
-        yield Progress(iteration, loss, smooth, p, h)
+        yield Progress(iteration, loss, smooth, p, h, int(targets[-1]))
         position += chunk
 
 

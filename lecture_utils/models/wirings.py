@@ -6,13 +6,16 @@
     many-to-many    y_t   = g(h_t)               in step
     many-to-one + one-to-many                    read all, then write all, through one vector h_T
 
-The cell is `torch.nn.RNN`, which lesson 01 proves equal to the hand-written one.
+The cell is `torch.nn.RNN`, which lesson 01 proves equal to the hand-written one. Each wiring notes
+its states as `hs` (B, T, H).
 B batch, T time, D input, H hidden, V outputs.
 """
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+
+from lecture_utils.trace import note
 
 
 class OneToOne(nn.Module):
@@ -41,8 +44,9 @@ class OneToMany(nn.Module):
         y = torch.zeros(len(label), 1, self.readout.out_features, device=label.device)
         ys = []
         for _ in range(steps):
-            _, h = self.cell(y, h)
-            y = self.readout(h[0])[:, None]
+            hs, h = self.cell(y, h)
+            note(hs=hs)
+            y = self.readout(hs)
             ys.append(y)
         return torch.cat(ys, dim=1)
 
@@ -56,7 +60,8 @@ class ManyToOne(nn.Module):
         self.readout = nn.Linear(hidden_size, output_size)
 
     def forward(self, xs: Float[Tensor, "B T D"]) -> Float[Tensor, "B V"]:
-        _, h = self.cell(xs)
+        hs, h = self.cell(xs)
+        note(hs=hs)
         return self.readout(h[0])
 
 
@@ -70,6 +75,7 @@ class ManyToMany(nn.Module):
 
     def forward(self, xs: Float[Tensor, "B T D"]) -> Float[Tensor, "B T V"]:
         hs, _ = self.cell(xs)
+        note(hs=hs)
         return self.readout(hs)
 
 
@@ -91,14 +97,17 @@ class ThroughOneVector(nn.Module):
     def forward(
         self, word: Int[Tensor, "B T"], targets: Int[Tensor, "B T"] | None = None
     ) -> Float[Tensor, "B T V"]:
-        _, h = self.reader(self.embed(word))  # all that is known of the word: H numbers
+        hs, h = self.reader(self.embed(word))  # h: all that is known of the word, H numbers
+        note(hs=hs)
         go = torch.full_like(word[:, :1], self.go)
         if targets is not None:
             hs, _ = self.writer(self.embed(torch.cat([go, targets[:, :-1]], dim=1)), h)
+            note(hs=hs)
             return self.readout(hs)
         ys, symbol = [], go
         for _ in range(word.shape[1]):
             hs, h = self.writer(self.embed(symbol), h)
+            note(hs=hs)
             ys.append(self.readout(hs))
             symbol = ys[-1].argmax(-1)
         return torch.cat(ys, dim=1)

@@ -1,0 +1,1 @@
+"""Pictures: style, figures, widgets. They see arrays and traces, never a concrete model."""

@@ -1,0 +1,1 @@
+"""One module of figures per lesson. A figure takes arrays and returns a `Picture`."""
