@@ -17,7 +17,7 @@ DEVICE_VARIABLE = "LECTURE_DEVICE"
 def seed(value: int = 0, threads: int = 1) -> np.random.Generator:
     """Seed Python, NumPy and PyTorch; returns a NumPy generator with the same seed.
 
-    threads: how many PyTorch and NumPy use. One is the right number for the small models here: two gain
+    threads: how many PyTorch and NumPy use. One is right for the small models here: two gain
     nothing on an idle machine, and where the other core is busy (a browser is enough) the two
     wait for each other at every step, which made a small RNN 10 to 40 times slower.
     """
@@ -62,8 +62,8 @@ def report() -> list[str]:
         versions[package] = version
         if version == "missing" or _numbers(version) < _numbers(smallest):
             problems.append(
-                f"{package} {version}, needed {smallest} or newer. Install the course as the README "
-                "says: python3 course.py lab"
+                f"{package} {version}, needed {smallest} or newer. Install the course as the "
+                "README says: python3 course.py lab"
             )
     story = DATA / "story.txt"
     if not story.is_file():
@@ -75,8 +75,17 @@ def report() -> list[str]:
     return problems
 
 
-_NEEDED = {"torch": "2.6", "numpy": "1.26", "matplotlib": "3.8", "anywidget": "0.9", "ipywidgets": "7.7.1"}
+_NEEDED = {
+    "torch": "2.6",
+    "numpy": "1.26",
+    "matplotlib": "3.8",
+    "anywidget": "0.9",
+    "ipywidgets": "7.7.1",
+}
 
 
 def _numbers(version):
-    return [int("".join(filter(str.isdigit, part)) or 0) for part in version.split("+")[0].split(".")[:3]]
+    return [
+        int("".join(filter(str.isdigit, part)) or 0)
+        for part in version.split("+")[0].split(".")[:3]
+    ]

@@ -13,7 +13,7 @@ FEWEST_CHECKED_CELLS = 5
 
 TAG = re.compile(
     r"nbval-check-output|nbval-ignore-output|raises-exception|set-up|folded|widget"
-    r"|exercise-[a-z0-9_-]+|claim-[a-z0-9.-]+|topic-(?P<topic>[1-9]\d*)"
+    r"|exercise-[A-Za-z0-9_-]+|claim-[a-z0-9.-]+|topic-(?P<topic>[1-9]\d*)"
 )
 TOPICS = 155
 MACHINE_PATH = re.compile(

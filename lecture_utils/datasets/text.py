@@ -109,11 +109,15 @@ def download_latin1_file(url: str = LATIN1_FILE_URL) -> str:
 
     try:
         pooch.retrieve(
-            url, "sha256:" + LATIN1_FILE_SHA256, "iso_8859-1.txt", download_folder(), progressbar=False
+            url,
+            "sha256:" + LATIN1_FILE_SHA256,
+            "iso_8859-1.txt",
+            download_folder(),
+            progressbar=False,
         )
     except (OSError, ValueError) as error:
         raise OSError(
-            f"{url} could not be fetched ({type(error).__name__}). latin1_chart() needs no network: "
-            "it is the same kind of table."
+            f"{url} could not be fetched ({type(error).__name__}). latin1_chart() needs no "
+            "network: it is the same kind of table."
         ) from error
     return latin1_file()

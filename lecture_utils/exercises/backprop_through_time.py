@@ -14,8 +14,13 @@ def backward_step(dy, dh_next, x, h_prev, h, W_hy, W_hh):
     return dh, da, dW_hh, dW_xh, dh_prev
 
 
-def _variant(dh_next_used=True, slope=lambda h: 1 - h**2, state=lambda h_prev, h: h_prev,
-             back=lambda W, da: W.T @ da, outer=np.outer):
+def _variant(
+    dh_next_used=True,
+    slope=lambda h: 1 - h**2,
+    state=lambda h_prev, h: h_prev,
+    back=lambda W, da: W.T @ da,
+    outer=np.outer,
+):
     """backward_step with one thing done differently."""
 
     def backward_step(dy, dh_next, x, h_prev, h, W_hy, W_hh):
@@ -30,8 +35,15 @@ def _backward_cases():
     rng = np.random.default_rng(3)
     H, D, V = 3, 3, 2  # square on purpose: a swapped product must be seen by its value
     h_prev, h = np.tanh(rng.standard_normal((2, H)))
-    case = (rng.standard_normal(V), rng.standard_normal(H), rng.standard_normal(D), h_prev, h,
-            rng.standard_normal((V, H)), rng.standard_normal((H, H)))
+    case = (
+        rng.standard_normal(V),
+        rng.standard_normal(H),
+        rng.standard_normal(D),
+        h_prev,
+        h,
+        rng.standard_normal((V, H)),
+        rng.standard_normal((H, H)),
+    )
     return [case, (case[0], np.zeros(H), *case[2:])]
 
 
@@ -40,8 +52,8 @@ backward_step = Exercise(
     cases=_backward_cases(),
     values=("dh", "da", "dW_hh", "dW_xh", "dh_prev"),
     mistakes={
-        "dh has two parts: what this step's output asks for, and dh_next, what the future asks for. "
-        "The second is missing.": _variant(dh_next_used=False),
+        "dh has two parts: what this step's output asks for, and dh_next, what the future asks "
+        "for. The second is missing.": _variant(dh_next_used=False),
         "The slope of tanh is missing: da is dh times 1 - h^2.": _variant(slope=lambda h: 1.0),
         "The slope of tanh is 1 - h^2, not (1 - h)^2.": _variant(slope=lambda h: (1 - h) ** 2),
         "h is already tanh(a): its slope is 1 - h^2, without another tanh.": (
@@ -115,15 +127,16 @@ kept_pairs = Exercise(
     cases=[(4, 4), (6, 3), (6, 1), (20, 5), (7, 3)],
     values=("number of pairs",),
     mistakes={
-        "You count all pairs t >= k of the whole sequence: those are kept only without truncation.": (
+        "That counts all pairs t >= k of the sequence: they are kept only without truncation.": (
             lambda T, chunk: T * (T + 1) // 2
         ),
         "Not every step sees a whole chunk: the first step of a chunk reaches only itself.": (
             lambda T, chunk: T * chunk
         ),
         "A step also reaches the state of its own step: count k = t too.": (
-            lambda T, chunk: T // chunk * chunk * (chunk - 1) // 2
-            + T % chunk * (T % chunk - 1) // 2
+            lambda T, chunk: (
+                T // chunk * chunk * (chunk - 1) // 2 + T % chunk * (T % chunk - 1) // 2
+            )
         ),
         "Right when T is a multiple of the chunk. Otherwise there is a shorter chunk at the end.": (
             lambda T, chunk: T // chunk * chunk * (chunk + 1) // 2
@@ -131,7 +144,7 @@ kept_pairs = Exercise(
     },
     hints=(
         "Take one chunk of 3. Its first loss reaches 1 state, its second 2, its third 3.",
-        "A chunk of c steps keeps 1 + 2 + ... + c = c (c + 1) / 2 pairs. How many chunks are there?",
+        "A chunk of c steps keeps 1 + 2 + ... + c = c (c + 1) / 2 pairs. How many chunks?",
         "divmod(T, chunk) gives the number of full chunks and the length of the last, shorter one.",
     ),
 )

@@ -56,7 +56,11 @@ class Exercise:
         if verdict is None:
             print(f"{self.name}: right. The cells below use your function.")
             return attempt
-        print(fill(f"{self.name}: {verdict}", 88), "The cells below use the reference solution.", sep="\n")
+        print(
+            fill(f"{self.name}: {verdict}", 88),
+            "The cells below use the reference solution.",
+            sep="\n",
+        )
         if os.environ.get(STRICT_VARIABLE):
             raise AssertionError(f"exercise {self.name}: {verdict}")
         return self.reference

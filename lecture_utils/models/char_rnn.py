@@ -120,7 +120,9 @@ def train(
     """
     text = check_indices(text, vocab_size, "character")
     if len(text) < chunk + 2:
-        raise ValueError(f"the text has {len(text)} characters: a chunk of {chunk} needs {chunk + 2}")
+        raise ValueError(
+            f"the text has {len(text)} characters: a chunk of {chunk} needs {chunk + 2}"
+        )
     p = rnn_parameters(vocab_size, hidden_size, vocab_size, np.random.default_rng(seed), scale=0.01)
     theta, p = _flat(p)
     memory = np.zeros_like(theta)
@@ -154,7 +156,9 @@ def sample(
     likeliest character, large values towards uniform. ValueError unless temperature > 0.
     """
     if not temperature > 0:
-        raise ValueError(f"temperature is {temperature}: it has to be above 0 (0.01 is near greedy)")
+        raise ValueError(
+            f"temperature is {temperature}: it has to be above 0 (0.01 is near greedy)"
+        )
     index = int(check_indices([first], len(p.b_y))[0])
     drawn = np.empty(length, dtype=np.int64)
     for t, u in enumerate(rng.random(length)):

@@ -40,7 +40,7 @@ class RNNParameters(NamedTuple):
 def rnn_parameters(
     input_size: int, hidden_size: int, output_size: int, rng: np.random.Generator, scale=None
 ) -> RNNParameters:
-    """float64 parameters: matrices from scale * N(0, 1), by default scale = 1 / sqrt(H); biases 0."""
+    """float64: matrices from scale * N(0, 1), by default scale = 1 / sqrt(H); biases 0."""
     for name, size in [("input", input_size), ("hidden", hidden_size), ("output", output_size)]:
         if size < 1:
             raise ValueError(f"{name}_size is {size}: it has to be at least 1")

@@ -20,7 +20,9 @@ EVERY = 100
 
 
 def main(argv: list[str]) -> None:
-    parser = argparse.ArgumentParser(prog=f"python -m lecture_utils.recipes {NAME}", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog=f"python -m lecture_utils.recipes {NAME}", description=__doc__
+    )
     parser.add_argument("--seeds", type=int, default=24, help="runs, with the seeds 0, 1, ...")
     parser.add_argument("--iterations", type=int, default=17_400)
     parser.add_argument("--output", default=NAME, help="experiment name, or a path")
@@ -33,19 +35,29 @@ def main(argv: list[str]) -> None:
     for seed in tqdm(range(options.seeds), unit="run"):
         for step in train(indices, len(alphabet), iterations=options.iterations, seed=seed):
             if step.iteration % EVERY == 0 or step.iteration == options.iterations:
-                rows.append({"seed": seed, "iteration": step.iteration,
-                             "smooth_loss": round(step.smooth_loss, 3)})
+                rows.append(
+                    {
+                        "seed": seed,
+                        "iteration": step.iteration,
+                        "smooth_loss": round(step.smooth_loss, 3),
+                    }
+                )
     final = [row["smooth_loss"] for row in rows if row["iteration"] == options.iterations]
     measured = {"min": min(final), "median": round(float(np.median(final)), 3), "max": max(final)}
     save_experiment(
         options.output,
         rows,
-        card(NAME, argv, seed=list(range(options.seeds)), steps=options.iterations,
-             data=f"datasets.text.latin1_chart(), {len(text)} characters, {len(alphabet)} distinct",
-             metrics={f"final smooth loss, {name}": value for name, value in measured.items()},
-             seconds=perf_counter() - start,
-             unit="nats per chunk of 25 characters, smoothed by 0.999",
-             note="rounding differs between processors and the run is chaotic: a rerun elsewhere "
-                  "gives other curves with the same spread"),
+        card(
+            NAME,
+            argv,
+            seed=list(range(options.seeds)),
+            steps=options.iterations,
+            data=f"datasets.text.latin1_chart(), {len(text)} characters, {len(alphabet)} distinct",
+            metrics={f"final smooth loss, {name}": value for name, value in measured.items()},
+            seconds=perf_counter() - start,
+            unit="nats per chunk of 25 characters, smoothed by 0.999",
+            note="rounding differs between processors and the run is chaotic: a rerun elsewhere "
+            "gives other curves with the same spread",
+        ),
     )
     print(f"final smooth loss over {options.seeds} seeds: {measured}")

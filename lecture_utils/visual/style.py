@@ -38,7 +38,6 @@ MAGNITUDE = LinearSegmentedColormap.from_list("magnitude", ["#F7F7F7", "#C9A6CC"
 """Sequential map for sizes (gradient norms, probabilities)."""
 
 
-
 def shades(quantity: str) -> LinearSegmentedColormap:
     """Near-white to the quantity's colour, for values from 0 up."""
     return LinearSegmentedColormap.from_list(quantity, ["#F7F7F7", COLOURS[quantity]])
@@ -82,7 +81,9 @@ def picture(width: float = 7.5, height: float = 3.2, rows: int = 1, columns: int
 def described(figure: Picture, alt: str) -> Picture:
     """Give the picture its alt text: what a reader who cannot see it should know."""
     if len(alt) < 20:
-        raise ValueError(f"the alt text {alt!r} says too little: name what is plotted and the result")
+        raise ValueError(
+            f"the alt text {alt!r} says too little: name what is plotted and the result"
+        )
     figure.alt = " ".join(alt.split())
     return figure
 

@@ -25,18 +25,35 @@ def loop_and_unrolled(steps: int = 4) -> Picture:
     _node(left, 0, OUTPUT, "$y$", "output")
     _arrow(left, (0, INPUT), (0, STATE), "input")
     _arrow(left, (0, STATE), (0, OUTPUT), "output")
-    left.add_patch(FancyArrowPatch(
-        (0.47, STATE + 0.13), (0.47, STATE - 0.13), arrowstyle="-|>", mutation_scale=11, lw=1.6,
-        connectionstyle="arc,angleA=0,angleB=0,armA=30,armB=30,rad=9", color=COLOURS["hidden"],
-        shrinkA=0, shrinkB=0))
+    left.add_patch(
+        FancyArrowPatch(
+            (0.47, STATE + 0.13),
+            (0.47, STATE - 0.13),
+            arrowstyle="-|>",
+            mutation_scale=11,
+            lw=1.6,
+            connectionstyle="arc,angleA=0,angleB=0,armA=30,armB=30,rad=9",
+            color=COLOURS["hidden"],
+            shrinkA=0,
+            shrinkB=0,
+        )
+    )
     left.text(1.12, STATE, "$h$", va="center", color=COLOURS["hidden"], fontsize=12)
     _bare(left, (-0.8, 1.4))
-    _unrolled(right, [f"$x_{t}$" for t in range(1, steps + 1)],
-              [f"$h_{t}$" for t in range(1, steps + 1)],
-              [f"$y_{t}$" for t in range(1, steps + 1)], start="$h_0$", weights=True)
-    return described(figure, f"Left: a box named RNN with input x, output y and an arrow h from the "
-                     f"box back to itself. Right: the same box drawn {steps} times in a row; each "
-                     "copy gets the state of the one before, its own input, and the same W.")
+    _unrolled(
+        right,
+        [f"$x_{t}$" for t in range(1, steps + 1)],
+        [f"$h_{t}$" for t in range(1, steps + 1)],
+        [f"$y_{t}$" for t in range(1, steps + 1)],
+        start="$h_0$",
+        weights=True,
+    )
+    return described(
+        figure,
+        f"Left: a box named RNN with input x, output y and an arrow h from the "
+        f"box back to itself. Right: the same box drawn {steps} times in a row; each "
+        "copy gets the state of the one before, its own input, and the same W.",
+    )
 
 
 def wiring(
@@ -52,10 +69,13 @@ def wiring(
     ax.set_title(title, fontsize=10, loc="left")
     entering = sum(x is not None for x in xs)
     leaving = sum(y is not None for y in ys)
-    return described(figure, f"Unrolled graph, {title}: {len(hs)} states in a row, {entering} inputs "
-                     f"enter from below, {leaving} outputs leave above"
-                     f"{', each output is fed back as the next input' if feedback else ''}"
-                     f"{', one loss per output, summed to L' if losses else ''}.")
+    return described(
+        figure,
+        f"Unrolled graph, {title}: {len(hs)} states in a row, {entering} inputs "
+        f"enter from below, {leaving} outputs leave above"
+        f"{', each output is fed back as the next input' if feedback else ''}"
+        f"{', one loss per output, summed to L' if losses else ''}.",
+    )
 
 
 def _unrolled(ax, xs, hs, ys, start=None, weights=False, feedback=False, losses=False):
@@ -74,10 +94,21 @@ def _unrolled(ax, xs, hs, ys, start=None, weights=False, feedback=False, losses=
             _node(ax, t, OUTPUT, y, "output")
             _arrow(ax, (t, STATE), (t, OUTPUT), "output")
             if feedback and t < last:
-                ax.add_patch(FancyArrowPatch(
-                    (t + 0.3, OUTPUT - 0.1), (t + 0.8, STATE + 0.27), arrowstyle="-|>", lw=1.3,
-                    connectionstyle="arc3,rad=-0.25", linestyle=(0, (4, 2)), mutation_scale=10,
-                    color=COLOURS["output"], shrinkA=0, shrinkB=0, zorder=1))
+                ax.add_patch(
+                    FancyArrowPatch(
+                        (t + 0.3, OUTPUT - 0.1),
+                        (t + 0.8, STATE + 0.27),
+                        arrowstyle="-|>",
+                        lw=1.3,
+                        connectionstyle="arc3,rad=-0.25",
+                        linestyle=(0, (4, 2)),
+                        mutation_scale=10,
+                        color=COLOURS["output"],
+                        shrinkA=0,
+                        shrinkB=0,
+                        zorder=1,
+                    )
+                )
             if losses:
                 ax.text(t, OUTPUT + 0.62, f"$L_{{{t + 1}}}$", ha="center", va="center", fontsize=10)
                 _line(ax, (t, OUTPUT + 0.30), (t, OUTPUT + 0.46))
@@ -91,9 +122,18 @@ def _unrolled(ax, xs, hs, ys, start=None, weights=False, feedback=False, losses=
 
 
 def _node(ax, x, y, content, quantity, width=0.56, height=0.48):
-    ax.add_patch(FancyBboxPatch(
-        (x - width / 2, y - height / 2), width, height, boxstyle="round,pad=0,rounding_size=0.08",
-        facecolor="white", edgecolor=COLOURS[quantity], lw=1.6, zorder=2))
+    ax.add_patch(
+        FancyBboxPatch(
+            (x - width / 2, y - height / 2),
+            width,
+            height,
+            boxstyle="round,pad=0,rounding_size=0.08",
+            facecolor="white",
+            edgecolor=COLOURS[quantity],
+            lw=1.6,
+            zorder=2,
+        )
+    )
     if isinstance(content, str):
         ax.text(x, y, content, ha="center", va="center", fontsize=11, zorder=3)
         return
@@ -101,9 +141,20 @@ def _node(ax, x, y, content, quantity, width=0.56, height=0.48):
     limit = max(1.0, float(np.abs(values).max()))
     signed = quantity == "hidden"
     box = (x - width / 2 + 0.05, x + width / 2 - 0.05, y - height / 2 + 0.06, y + height / 2 - 0.06)
-    ax.imshow(values[None] if quantity != "hidden" else values.reshape(-1, 8) if len(values) % 8 == 0
-              else values[None], extent=box, cmap=SIGNED if signed else "Greys", aspect="auto",
-              vmin=-limit if signed else 0, vmax=limit, zorder=3, interpolation="nearest")
+    ax.imshow(
+        values[None]
+        if quantity != "hidden"
+        else values.reshape(-1, 8)
+        if len(values) % 8 == 0
+        else values[None],
+        extent=box,
+        cmap=SIGNED if signed else "Greys",
+        aspect="auto",
+        vmin=-limit if signed else 0,
+        vmax=limit,
+        zorder=3,
+        interpolation="nearest",
+    )
 
 
 def _arrow(ax, start, end, quantity):
@@ -112,8 +163,19 @@ def _arrow(ax, start, end, quantity):
     length = np.hypot(dx, dy)
     a = (start[0] + dx / length * gap, start[1] + dy / length * gap)
     b = (end[0] - dx / length * gap, end[1] - dy / length * gap)
-    ax.add_patch(FancyArrowPatch(a, b, arrowstyle="-|>", mutation_scale=11, lw=1.5,
-                                 color=COLOURS[quantity], shrinkA=0, shrinkB=0, zorder=1))
+    ax.add_patch(
+        FancyArrowPatch(
+            a,
+            b,
+            arrowstyle="-|>",
+            mutation_scale=11,
+            lw=1.5,
+            color=COLOURS[quantity],
+            shrinkA=0,
+            shrinkB=0,
+            zorder=1,
+        )
+    )
 
 
 def _line(ax, a, b):
@@ -135,12 +197,17 @@ def stacked_product(W: np.ndarray, hx: np.ndarray, hidden_size: int) -> Picture:
     a = W @ hx
     heat(result, a[:, None], float(np.abs(a).max()), numbers="{:+.2f}")
     matrix.axvline(hidden_size - 0.5, color="black", lw=2)
-    matrix.set_title(f"$W = [\\,W_{{hh}}\\;|\\;W_{{xh}}\\,]$   ({W.shape[0]} x {W.shape[1]})", fontsize=10)
+    matrix.set_title(
+        f"$W = [\\,W_{{hh}}\\;|\\;W_{{xh}}\\,]$   ({W.shape[0]} x {W.shape[1]})", fontsize=10
+    )
     vector.axhline(hidden_size - 0.5, color="black", lw=2)
     vector.set_title("$[h\\,;\\,x]$", fontsize=10)
     result.set_title("$= a$", fontsize=10)
-    return described(figure, f"A {W.shape[0]} by {W.shape[1]} matrix whose first {hidden_size} columns "
-                     "are W_hh and the rest W_xh, times the stacked vector of h over x, gives a.")
+    return described(
+        figure,
+        f"A {W.shape[0]} by {W.shape[1]} matrix whose first {hidden_size} columns "
+        "are W_hh and the rest W_xh, times the stacked vector of h over x, gives a.",
+    )
 
 
 def hello_table(text: str, targets: str, alphabet: str, hs, probabilities) -> Picture:
@@ -151,9 +218,17 @@ def hello_table(text: str, targets: str, alphabet: str, hs, probabilities) -> Pi
         p = probabilities[t][:, None]
         answer = alphabet.index(targets[t])
         heat(axes[0, t], p, 1.0, shades("output"), "{:.2f}", list(alphabet) if t == 0 else None)
-        axes[0, t].add_patch(FancyBboxPatch((-0.44, answer - 0.42), 0.88, 0.84, fill=False, lw=2.2,
-                                            boxstyle="round,pad=0,rounding_size=0.1",
-                                            edgecolor=COLOURS["target"]))
+        axes[0, t].add_patch(
+            FancyBboxPatch(
+                (-0.44, answer - 0.42),
+                0.88,
+                0.84,
+                fill=False,
+                lw=2.2,
+                boxstyle="round,pad=0,rounding_size=0.1",
+                edgecolor=COLOURS["target"],
+            )
+        )
         axes[0, t].set_title(f"target {targets[t]!r}", fontsize=9)
         heat(axes[1, t], hs[t][:, None], 1.0, numbers="{:+.2f}")
         x = np.eye(V)[alphabet.index(text[t])][:, None]
@@ -162,9 +237,12 @@ def hello_table(text: str, targets: str, alphabet: str, hs, probabilities) -> Pi
     for ax, label in zip(axes[:, 0], ["softmax", "state h", "one-hot x"]):
         ax.set_ylabel(label, fontsize=9)
     best = [alphabet[int(np.argmax(p))] for p in probabilities]
-    return described(figure, f"Four columns, one per step, for the inputs {text!r}: one-hot input, state "
-                     f"and predicted distribution; the target letter is framed. Likeliest letters: "
-                     f"{''.join(best)!r}, targets {targets!r}.")
+    return described(
+        figure,
+        f"Four columns, one per step, for the inputs {text!r}: one-hot input, state "
+        f"and predicted distribution; the target letter is framed. Likeliest letters: "
+        f"{''.join(best)!r}, targets {targets!r}.",
+    )
 
 
 def learning_hello(losses, bound: float, said: dict[int, str]) -> Picture:
@@ -172,17 +250,34 @@ def learning_hello(losses, bound: float, said: dict[int, str]) -> Picture:
     figure, ax = picture(7.5, 3.2)
     ax.plot(np.arange(1, len(losses) + 1), losses, color=COLOURS["loss"], lw=2)
     ax.axhline(bound, color=COLOURS["reference"], ls="--", lw=1.3)
-    ax.text(len(losses), bound * 1.06, f"best without memory: {bound:.3f}", ha="right", va="bottom",
-            fontsize=9, color="#555555")
+    ax.text(
+        len(losses),
+        bound * 1.06,
+        f"best without memory: {bound:.3f}",
+        ha="right",
+        va="bottom",
+        fontsize=9,
+        color="#555555",
+    )
     for step, word in said.items():
         ax.plot(step, losses[step - 1], "o", color=COLOURS["output"], ms=6, zorder=3)
-        ax.annotate(word, (step, losses[step - 1]), xytext=(7, 7), textcoords="offset points",
-                    fontproperties=MONO, fontsize=10, color=COLOURS["output"])
+        ax.annotate(
+            word,
+            (step, losses[step - 1]),
+            xytext=(7, 7),
+            textcoords="offset points",
+            fontproperties=MONO,
+            fontsize=10,
+            color=COLOURS["output"],
+        )
     ax.set(xlabel="training step", ylabel="loss (nats per letter)", yscale="log")
     ax.margins(x=0.03, y=0.14)
     words = ", ".join(f"{w} after {s}" for s, w in said.items())
-    return described(figure, f"Loss per letter falls from {losses[0]:.2f} to {losses[-1]:.3f} nats, through "
-                     f"the memoryless bound of {bound:.3f}. The network says: {words} steps.")
+    return described(
+        figure,
+        f"Loss per letter falls from {losses[0]:.2f} to {losses[-1]:.3f} nats, through "
+        f"the memoryless bound of {bound:.3f}. The network says: {words} steps.",
+    )
 
 
 def drawn_digits(images, means) -> Picture:
@@ -196,19 +291,35 @@ def drawn_digits(images, means) -> Picture:
         axes[0, label].set_title(str(label), fontsize=10)
     axes[0, 0].set_ylabel("drawn", fontsize=9)
     axes[1, 0].set_ylabel("average", fontsize=9)
-    return described(figure, "Ten 8 by 8 images drawn row by row from the class alone, above the average "
-                     "training image of each class; the two rows look nearly alike.")
+    return described(
+        figure,
+        "Ten 8 by 8 images drawn row by row from the class alone, above the average "
+        "training image of each class; the two rows look nearly alike.",
+    )
 
 
-def accuracy_against(values, accuracy, *, label: str, chance: float, trained: float | None = None,
-                     trained_label: str = "trained up to here") -> Picture:
+def accuracy_against(
+    values,
+    accuracy,
+    *,
+    label: str,
+    chance: float,
+    trained: float | None = None,
+    trained_label: str = "trained up to here",
+) -> Picture:
     """Accuracy against length, position or lag, with chance and the end of the training range."""
     figure, ax = picture(7.2, 2.8)
     accuracy = np.atleast_2d(accuracy)
     for run in accuracy:
         ax.plot(values, run, color=SERIES_OF_RUNS, lw=1, alpha=0.5)
-    ax.plot(values, accuracy.mean(axis=0), "-o" if len(values) < 30 else "-", color=COLOURS["hidden"],
-            lw=2, ms=5)
+    ax.plot(
+        values,
+        accuracy.mean(axis=0),
+        "-o" if len(values) < 30 else "-",
+        color=COLOURS["hidden"],
+        lw=2,
+        ms=5,
+    )
     ax.axhline(chance, color=COLOURS["reference"], ls="--", lw=1.2)
     ax.text(values[0], chance + 0.02, "guessing", fontsize=9, color="#555555", va="bottom")
     if trained is not None:
@@ -217,8 +328,11 @@ def accuracy_against(values, accuracy, *, label: str, chance: float, trained: fl
     ax.set(xlabel=label, ylabel="accuracy", ylim=(-0.03, 1.07))
     runs = "" if len(accuracy) == 1 else f", mean of {len(accuracy)} runs"
     mean = accuracy.mean(axis=0)
-    return described(figure, f"Accuracy against {label}{runs}: {mean[0]:.0%} at {values[0]}, "
-                     f"{mean[-1]:.0%} at {values[-1]}; guessing gives {chance:.0%}.")
+    return described(
+        figure,
+        f"Accuracy against {label}{runs}: {mean[0]:.0%} at {values[0]}, "
+        f"{mean[-1]:.0%} at {values[-1]}; guessing gives {chance:.0%}.",
+    )
 
 
 SERIES_OF_RUNS = "#7FB0D6"
@@ -237,17 +351,32 @@ def temperatures(logits, alphabet: str, temperatures=(0.3, 1.0, 3.0)) -> Picture
         ax.set_title(f"temperature {temperature:g}", fontsize=10)
         ax.set_ylim(0, 1.12)
     axes[0].set_ylabel("probability")
-    return described(figure, "Bars of the same four logits through softmax at temperatures "
-                     + ", ".join(f"{t:g} (largest {p:.2f})" for t, p in zip(temperatures, tops)) + ".")
+    return described(
+        figure,
+        "Bars of the same four logits through softmax at temperatures "
+        + ", ".join(f"{t:g} (largest {p:.2f})" for t, p in zip(temperatures, tops))
+        + ".",
+    )
 
 
 def cost_of_length(lengths, recurrent, product) -> Picture:
     """Milliseconds of a recurrence and of one matrix product with the same work, against T."""
     figure, ax = picture(6.8, 2.9)
-    ax.plot(lengths, recurrent, "-o", color=COLOURS["hidden"], label="recurrence: one step after another")
-    ax.plot(lengths, product, "-o", color=COLOURS["reference"], label="same arithmetic in one product")
+    ax.plot(
+        lengths,
+        recurrent,
+        "-o",
+        color=COLOURS["hidden"],
+        label="recurrence: one step after another",
+    )
+    ax.plot(
+        lengths, product, "-o", color=COLOURS["reference"], label="same arithmetic in one product"
+    )
     ax.set(xlabel="sequence length T", ylabel="milliseconds")
     ax.set_ylim(bottom=0)
     ax.legend(frameon=False, fontsize=9)
-    return described(figure, "Time against sequence length: the recurrence grows in a straight line and lies "
-                     "far above one matrix product that does the same number of multiplications.")
+    return described(
+        figure,
+        "Time against sequence length: the recurrence grows in a straight line and lies "
+        "far above one matrix product that does the same number of multiplications.",
+    )
