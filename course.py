@@ -98,17 +98,19 @@ def ensure_environment(folder, extras, constraint_files, gigabytes):
     if stamped == ready and not under_way.exists() and python.exists():
         return python
 
-    if under_way.exists() or (stamped and json.loads(stamped)[0] != made_for):
-        print(f"Replacing {folder}: it is incomplete or was made for another Python.")
-        shutil.rmtree(folder)
-    check_venv_module()
-    if folder.exists() and any(folder.iterdir()) and not (folder / "pyvenv.cfg").exists():
+    replace = under_way.exists() or bool(stamped and json.loads(stamped)[0] != made_for)
+    if not replace and stamped is None and folder.exists() and any(folder.iterdir()):
+        if (folder / "pyvenv.cfg").exists():
+            raise Stop(
+                f"{folder} is a virtual environment that the course did not make.\n"
+                "Name a new folder in COURSE_VENV."
+            )
         raise Stop(
             f"{folder} is neither empty nor a virtual environment, so nothing is installed\n"
             "there. Name a new folder in COURSE_VENV, or remove this one."
         )
+    check_venv_module()
     started = time.monotonic()
-    print(f"Installing into {folder}: 1 to 5 minutes the first time.", flush=True)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         under_way.touch()
@@ -117,6 +119,10 @@ def ensure_environment(folder, extras, constraint_files, gigabytes):
             f"{folder} cannot be written ({error.strerror}).\n"
             "Name a folder that can be: COURSE_VENV=~/course-venv python3 course.py lab"
         ) from None
+    if replace:
+        print(f"Replacing {folder}: it is incomplete or was made for another Python.")
+        empty(folder, under_way)
+    print(f"Installing into {folder}: 1 to 5 minutes the first time.", flush=True)
     check_disk(folder, gigabytes)
     if not python.exists():
         run_quietly([sys.executable, "-m", "venv", str(folder)], folder)
@@ -126,6 +132,15 @@ def ensure_environment(folder, extras, constraint_files, gigabytes):
     under_way.unlink()
     print(f"Installed in {time.monotonic() - started:.0f} s.", flush=True)
     return python
+
+
+def empty(folder, mark):
+    """Remove all but the mark: interrupted here, the next call still knows the folder as ours."""
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(str(path))
+        elif path != mark:
+            path.unlink()
 
 
 def check_disk(folder, gigabytes):

@@ -109,6 +109,45 @@ def test_a_folder_with_other_things_is_left_alone(checkout, monkeypatch, tmp_pat
     assert [path.name for path in (tmp_path / "thesis").iterdir()] == ["chapter.tex"]
 
 
+def test_an_environment_that_the_course_did_not_make_is_left_alone(
+    checkout, monkeypatch, tmp_path, capsys
+):
+    """Marked as ours, an interrupt now and the next call would delete everything in it."""
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    (theirs / "pyvenv.cfg").touch()
+    (theirs / "work.py").touch()
+    monkeypatch.setenv("COURSE_VENV", str(theirs))
+    for _ in range(2):
+        assert course.main(["test", "install"]) == 1
+        said = " ".join(capsys.readouterr().out.split())
+        assert f"{theirs} is a virtual environment that the course did not make." in said
+        assert "Name a new folder in COURSE_VENV." in said
+        assert sorted(path.name for path in theirs.iterdir()) == ["pyvenv.cfg", "work.py"]
+    assert not checkout.installed
+
+
+@pytest.mark.parametrize("stamped", [True, False])
+def test_an_interrupt_while_replacing_is_repaired_by_the_next_call(checkout, monkeypatch, stamped):
+    course.course_environment()
+    if not stamped:
+        (checkout.venv / "course-started").touch()
+    (checkout.venv / "old").touch()
+    monkeypatch.setattr(sys, "version_info", (3, 99, 0))
+
+    def interrupted(path):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            course.course_environment()
+    assert (checkout.venv / "course-started").exists()
+    course.course_environment()
+    assert len(checkout.installed) == 2
+    assert not (checkout.venv / "old").exists()
+
+
 def test_read_only_checkout_installs_the_dependencies_and_a_path(checkout, monkeypatch, tmp_path):
     monkeypatch.setenv("COURSE_VENV", str(tmp_path / "venv"))
     monkeypatch.setattr(os, "access", lambda path, mode: path != checkout.root)

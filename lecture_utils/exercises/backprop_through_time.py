@@ -14,6 +14,9 @@ def backward_step(dy, dh_next, x, h_prev, h, W_hy, W_hh):
     return dh, da, dW_hh, dW_xh, dh_prev
 
 
+_backward_step = backward_step  # the name becomes the exercise below
+
+
 def _variant(
     dh_next_used=True,
     slope=lambda h: 1 - h**2,
@@ -29,6 +32,22 @@ def _variant(
         return dh, da, outer(da, state(h_prev, h)), outer(da, x), back(W_hh, da)
 
     return backward_step
+
+
+def _carried_twice(dy, dh_next, x, h_prev, h, W_hy, W_hh):
+    return _backward_step(dy, W_hh.T @ dh_next, x, h_prev, h, W_hy, W_hh)
+
+
+def _weights_from_dh(dy, dh_next, x, h_prev, h, W_hy, W_hh):
+    dh = W_hy.T @ dy + dh_next
+    da = (1 - h**2) * dh
+    return dh, da, np.outer(dh, h_prev), np.outer(dh, x), W_hh.T @ da
+
+
+def _slope_of_before(dy, dh_next, x, h_prev, h, W_hy, W_hh):
+    dh = W_hy.T @ dy + dh_next
+    da = (1 - h_prev**2) * dh
+    return dh, da, np.outer(da, h_prev), np.outer(da, x), W_hh.T @ da
 
 
 def _backward_cases():
@@ -54,7 +73,12 @@ backward_step = Exercise(
     mistakes={
         "dh has two parts: what this step's output asks for, and dh_next, what the future asks "
         "for. The second is missing.": _variant(dh_next_used=False),
+        "dh_next is already W_hh.T @ da of the next step: add it as it is.": _carried_twice,
         "The slope of tanh is missing: da is dh times 1 - h^2.": _variant(slope=lambda h: 1.0),
+        "The weight gradients pair the inputs with da, not with dh: first go back through tanh.": (
+            _weights_from_dh
+        ),
+        "The slope belongs to this step's state h, not to h_prev.": _slope_of_before,
         "The slope of tanh is 1 - h^2, not (1 - h)^2.": _variant(slope=lambda h: (1 - h) ** 2),
         "h is already tanh(a): its slope is 1 - h^2, without another tanh.": (
             _variant(slope=lambda h: 1 - np.tanh(h) ** 2)
@@ -141,6 +165,13 @@ kept_pairs = Exercise(
         "Right when T is a multiple of the chunk. Otherwise there is a shorter chunk at the end.": (
             lambda T, chunk: T // chunk * chunk * (chunk + 1) // 2
         ),
+        "Right when T is a multiple of the chunk; the last chunk may be shorter.": (
+            lambda T, chunk: T * (chunk + 1) // 2
+        ),
+        "That is a sliding window, in which every step looks back `chunk` steps. Chunks are cut at "
+        "fixed places: the first step of each reaches only itself.": (
+            lambda T, chunk: sum(min(t + 1, chunk) for t in range(T))
+        ),
     },
     hints=(
         "Take one chunk of 3. Its first loss reaches 1 state, its second 2, its third 3.",
@@ -178,6 +209,12 @@ adagrad = Exercise(
             lambda theta, g, memory, lr: (
                 memory + g**2,
                 theta - lr * g / (np.sqrt(memory + g**2) + 1e-8),
+            )
+        ),
+        "1e-8 is missing under the root: without it a gradient of 0 would divide by 0.": (
+            lambda theta, g, memory, lr: (
+                memory + g**2,
+                theta - lr * g / np.sqrt(memory + g**2),
             )
         ),
         "The update goes uphill: subtract the step.": (

@@ -21,7 +21,8 @@ def _step_cases():
         np.array([0.01, 0.02]),
     )
     shapes = [(4,), (3,), (3, 4), (3, 3), (3,)]
-    return [small, tuple(rng.standard_normal(shape) for shape in shapes)]
+    negative = tuple(-v for v in small[:2]) + small[2:]  # tells tanh from a rectifier
+    return [small, negative, tuple(rng.standard_normal(shape) for shape in shapes)]
 
 
 def _sigmoid_step(x, h, W_xh, W_hh, b_h):
@@ -50,6 +51,12 @@ rnn_step = Exercise(
             )
         ),
         "The non-linearity is tanh here, not the logistic function.": _sigmoid_step,
+        "The non-linearity is tanh here, not a rectifier (ReLU).": (
+            lambda x, h, W_xh, W_hh, b_h: (
+                W_xh @ x + W_hh @ h + b_h,
+                np.maximum(W_xh @ x + W_hh @ h + b_h, 0),
+            )
+        ),
     },
     hints=(
         "Two matrix-vector products and a bias make a. In NumPy a product is W @ v.",
@@ -138,6 +145,12 @@ def _backwards(xs, h0, step):
     return h
 
 
+def _fold(xs, h, step):
+    for x in xs:
+        h = step(x, h)
+    return h
+
+
 _rng = np.random.default_rng(2)
 last_state = Exercise(
     last_state,
@@ -152,6 +165,9 @@ last_state = Exercise(
         "The inputs are read from the end. The first input comes first.": _backwards,
         "Only the first input is read: the loop returns too early.": (
             lambda xs, h0, step: step(xs[0], h0)
+        ),
+        "The arguments of step are swapped: it takes the input first, then the state.": (
+            lambda xs, h0, step: _fold(xs, h0, lambda x, h: step(h, x))
         ),
     },
     hints=(
@@ -173,6 +189,12 @@ count_parameters = Exercise(
     mistakes={
         "T does not belong in it: one set of weights serves every step.": (
             lambda D, H, V, T: T * (H * D + H * H + H + V * H + V)
+        ),
+        "T does not belong in it: the cell's weights serve every step.": (
+            lambda D, H, V, T: T * (H * D + H * H + H) + V * H + V
+        ),
+        "There is one bias b_h in our equations; PyTorch's nn.RNN keeps two, which only add up.": (
+            lambda D, H, V, T: H * D + H * H + 2 * H + V * H + V
         ),
         "The biases b_h (H) and b_y (V) are missing.": lambda D, H, V, T: H * D + H * H + V * H,
         "The bias b_y of the output layer is missing.": (

@@ -18,7 +18,7 @@ nats_to_bits = Exercise(
         "Divide by the natural logarithm of 2; in Python math.log, not math.log10.": (
             lambda nats: nats / math.log10(2)
         ),
-        "math.log2(2) is 1, so nothing happens. You need math.log(2).": (
+        "That leaves the number as it is (math.log2(2) is 1). Divide by math.log(2).": (
             lambda nats: nats / math.log2(2)
         ),
     },

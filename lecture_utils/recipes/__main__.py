@@ -3,6 +3,7 @@
 import importlib
 import pkgutil
 import sys
+from types import ModuleType
 
 from lecture_utils import recipes
 from lecture_utils.training.checkpoints import unknown_name
@@ -12,9 +13,8 @@ USAGE = """usage: python -m lecture_utils.recipes NAME [options]
 
 
 def names() -> list[str]:
-    """The recipes there are: the modules of this package."""
-    found = (module.name for module in pkgutil.iter_modules(recipes.__path__))
-    return sorted(name for name in found if not name.startswith("_"))
+    """The recipes there are: the modules of this package that have a `main`."""
+    return [name for name in _modules() if hasattr(_module(name), "main")]
 
 
 def main(argv: list[str]) -> int:
@@ -25,14 +25,24 @@ def main(argv: list[str]) -> int:
     name, *options = argv
     if name == "--list":
         for name in names():
-            doc = importlib.import_module(f"{recipes.__name__}.{name}").__doc__ or ""
+            doc = _module(name).__doc__ or ""
             print(f"{name:24} {doc.strip().partition(chr(10))[0]}".rstrip())
         return 0
-    if name not in names():
+    recipe = _module(name) if name in _modules() else None
+    if not hasattr(recipe, "main"):
         print(unknown_name("recipe", name, names()), USAGE, sep="\n", file=sys.stderr)
         return 2
-    importlib.import_module(f"{recipes.__name__}.{name}").main(options)
+    recipe.main(options)
     return 0
+
+
+def _modules() -> list[str]:
+    found = (module.name for module in pkgutil.iter_modules(recipes.__path__))
+    return sorted(name for name in found if not name.startswith("_"))
+
+
+def _module(name: str) -> ModuleType:
+    return importlib.import_module(f"{recipes.__name__}.{name}")
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ import io
 import json
 import os
 import platform
+import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -36,10 +37,17 @@ def save(name: str | Path, model: nn.Module, card: Mapping, float16: bool = Fals
     float16: store floating-point weights in half the space. `load` casts them back; three
     decimal digits remain.
 
-    OSError if the disk is full or the folder read-only: what was there before is untouched.
+    ValueError for weights that are NaN. OSError if the disk is full or the folder read-only. In
+    each case what was there before is untouched.
     """
     path = _path(name, "checkpoints")
     tensors = {key: value.detach().cpu() for key, value in weights(model).items()}
+    for key, value in tensors.items():
+        if nans := int(value.isnan().sum()):
+            raise ValueError(
+                f"{key!r} is NaN in {nans} of {value.numel()} numbers, so nothing was saved. "
+                "Train again with a lower rate, or go back to weights that are numbers."
+            )
     if float16:
         tensors = {key: _half(key, value) for key, value in tensors.items()}
     # clone: safetensors refuses tensors that are windows on the same memory
@@ -110,7 +118,7 @@ def experiment_card(name: str | Path) -> dict:
     return _read_card(_path(name, "experiments"), "experiment")
 
 
-# Shared with fit.py and the recipes ---------------------------------------------------------
+# Shared with resume.py and the recipes --------------------------------------------------------
 
 
 def weights(model: nn.Module) -> dict[str, torch.Tensor]:
@@ -126,6 +134,14 @@ def weights(model: nn.Module) -> dict[str, torch.Tensor]:
 
 def put_weights(model: nn.Module, tensors: Mapping[str, torch.Tensor], source: str) -> None:
     """Copy `tensors` into the model in place. ValueError, and no change, unless all of them fit."""
+    check_weights(model, tensors, source)
+    with torch.no_grad():
+        for key, value in weights(model).items():
+            value.copy_(tensors[key])
+
+
+def check_weights(model: nn.Module, tensors: Mapping[str, torch.Tensor], source: str) -> None:
+    """ValueError unless the tensors have the model's names and shapes."""
     mine = weights(model)
     wrong = [f"{key!r} is not in the model" for key in tensors.keys() - mine.keys()]
     wrong += [f"{key!r} is not in the file" for key in mine.keys() - tensors.keys()]
@@ -140,45 +156,49 @@ def put_weights(model: nn.Module, tensors: Mapping[str, torch.Tensor], source: s
             f"{source} does not fit this model: {'; '.join(sorted(wrong)[:3])}{more}. "
             "Build the model with the sizes it was saved with."
         )
-    with torch.no_grad():
-        for key, value in mine.items():
-            value.copy_(tensors[key])
 
 
 def write_atomically(files: Mapping[Path, bytes]) -> None:
     """Write all files, or none and leave what was there.
 
     Everything is written beside its target and forced to disk before the first name changes
-    hands, so a full disk or a power cut cannot leave half a file.
+    hands, so a full disk or a power cut cannot leave half a file. Until the last name has changed
+    hands, the old files stay on disk under another name: putting them back needs no space.
     """
-    staged = {path: path.with_name(f".{path.name}.{os.getpid()}.tmp") for path in files}
-    replaced = {}  # what the earlier of several files held, should a later one fail
+    new = {path: path.with_name(f".{path.name}.{os.getpid()}.new") for path in files}
+    old = {path: path.with_name(f".{path.name}.{os.getpid()}.old") for path in files}
+    begun = []
     try:
         for path, data in files.items():
             path.parent.mkdir(parents=True, exist_ok=True)
-            with open(staged[path], "wb") as file:
+            with open(new[path], "wb") as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
-        *earlier, last = files
-        for path in earlier:
-            before = path.read_bytes() if path.exists() else None
-            os.replace(staged[path], path)
-            replaced[path] = before
-        path = last
-        os.replace(staged[path], path)
-    except OSError as error:
-        for old, before in replaced.items():
-            old.unlink() if before is None else old.write_bytes(before)
+        for path in files:
+            if path.exists():
+                _keep(path, old[path])
+        for path in files:
+            begun.append(path)
+            os.replace(new[path], path)
+    except BaseException as error:  # Ctrl-C between two names too
+        for replaced in (p for p in begun if not new[p].exists()):
+            if old[replaced].exists():
+                os.replace(old[replaced], replaced)
+            else:
+                replaced.unlink()
+        _remove(old.values())
+        if not isinstance(error, OSError):
+            raise
         raise OSError(
             error.errno,
             f"cannot write {path}: {error.strerror or error}. What was there before is unchanged. "
             "Free some space, or choose a folder that can be written",
         ) from error
+    else:
+        _remove(old.values())
     finally:
-        for temporary in staged.values():
-            with suppress(OSError):  # not there: it has its name by now, or was never written
-                temporary.unlink()
+        _remove(new.values())
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
@@ -246,7 +266,10 @@ def _read_card(path: Path, kind: str) -> dict:
     file = Path(f"{path}.json")
     if not file.exists():
         known = (other.stem for other in path.parent.glob("*.json"))
-        raise FileNotFoundError(unknown_name(kind, path.name, known))
+        message = unknown_name(kind, path.name, known)
+        if path.parent.parent != DATA:
+            message = f"in the folder {path.parent.resolve()} {message}"
+        raise FileNotFoundError(message)
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:
@@ -254,6 +277,22 @@ def _read_card(path: Path, kind: str) -> dict:
     if not isinstance(found, dict):
         raise ValueError(f"the card {file} is damaged (not a JSON object). {_remedy(path)}")
     return found
+
+
+def _keep(path: Path, name: Path) -> None:
+    """Give what is in `path` a second name: a hard link, or a copy where there are none."""
+    with suppress(FileNotFoundError):  # left by an interrupt of an earlier process
+        name.unlink()
+    try:
+        os.link(path, name)
+    except OSError:
+        shutil.copyfile(path, name)
+
+
+def _remove(paths: Iterable[Path]) -> None:
+    for path in paths:
+        with suppress(OSError):  # not there: it was never written, or has its right name by now
+            path.unlink()
 
 
 def _remedy(path: Path) -> str:
@@ -286,7 +325,7 @@ def _columns(rows) -> dict[str, list]:
             if row.keys() != rows[0].keys():
                 raise ValueError(f"row {i} has keys {list(row)}, row 0 has {list(rows[0])}")
         columns = {key: [row[key] for row in rows] for key in (rows[0] if rows else ())}
-    if not columns:
+    if not any(columns.values()):
         raise ValueError("an experiment without rows: nothing to save")
     return columns
 

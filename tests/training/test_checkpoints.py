@@ -114,6 +114,26 @@ def test_float16_refuses_what_would_become_infinite(tmp_path):
     assert contents(tmp_path) == {}
 
 
+@pytest.mark.parametrize("float16", [True, False])
+def test_weights_that_are_nan_are_refused_by_name(shipped, float16):
+    before = contents(shipped)
+    model = random_tiny(1)
+    with torch.no_grad():
+        model.head.bias[1:3] = torch.nan
+    with pytest.raises(ValueError, match="'head.bias' is NaN in 2 of 5 numbers"):
+        checkpoints.save("tiny", model, CARD, float16)
+    assert contents(shipped) == before
+
+
+def test_weights_that_are_infinite_come_back(tmp_path):
+    """A mask may hold -inf."""
+    model, again = nn.Linear(2, 2), nn.Linear(2, 2)
+    nn.init.constant_(model.bias, -torch.inf)
+    checkpoints.save(tmp_path / "x", model, CARD)
+    checkpoints.load(tmp_path / "x", again)
+    assert states_equal(model, again)
+
+
 def test_numpy_numbers_may_stand_on_a_card_but_nan_may_not(tmp_path):
     card = checkpoints.save(tmp_path / "x", nn.Linear(1, 1), {"loss": np.float32(0.5)})
     assert card["loss"] == 0.5
@@ -132,6 +152,17 @@ def test_unknown_name_offers_near_names_and_the_list(shipped):
     )
     with pytest.raises(FileNotFoundError, match="no experiment 'run'. Did you mean 'runs'"):
         checkpoints.experiment("run")
+
+
+def test_unknown_path_names_the_folder(shipped, tmp_path):
+    folder = tmp_path / "mine"
+    checkpoints.save(folder / "tiny", random_tiny(0), CARD)
+    with pytest.raises(FileNotFoundError) as caught:
+        checkpoints.load(folder / "tinny", random_tiny(1))
+    assert str(caught.value) == (
+        f"in the folder {folder} there is no checkpoint 'tinny'. Did you mean 'tiny'? "
+        "There are: tiny."
+    )
 
 
 @pytest.mark.parametrize("name", ["", "..", "."])
@@ -233,6 +264,8 @@ def test_numbers_survive_in_full_and_lines_end_in_lf(tmp_path):
     [
         ([], "without rows"),
         ({}, "without rows"),
+        ({"a": []}, "without rows"),
+        ({"a": [], "b": np.array([])}, "without rows"),
         ([{"a": 1}, {"b": 2}], r"row 1 has keys \['b'\], row 0 has \['a'\]"),
         ({"a": [1, 2], "b": [1]}, r"different lengths: \{'a': 2, 'b': 1\}"),
         ({"a": [1], "b": [None]}, "None is a NoneType"),
@@ -254,41 +287,105 @@ def test_an_edited_table_is_noticed(shipped):
 # Full disk, read-only folder ---------------------------------------------------------------------
 
 
-def fails(code, works=0):
-    """An os function that works a few times and then raises."""
+def fails(error, works=0):
+    """An fsync that works a few times and then raises."""
     left = [works]
 
-    def wrap(function):
-        def call(*args, **kwargs):
-            if left[0] == 0:
-                raise OSError(code, os.strerror(code))
-            left[0] -= 1
-            return function(*args, **kwargs)
+    def fsync(file):
+        if left[0] == 0:
+            raise error
+        left[0] -= 1
 
-        return call
-
-    return wrap
+    return fsync
 
 
+def refuses(error, *endings, after=False):
+    """A replace that raises for targets with these endings: before it did its work, or after."""
+    replace = os.replace
+
+    def call(source, target):
+        if after:
+            replace(source, target)
+        if str(source).endswith(".new") and str(target).endswith(endings):
+            raise error
+        if not after:
+            replace(source, target)
+
+    return call
+
+
+def no_links(*_):
+    raise PermissionError(errno.EPERM, "Operation not permitted")
+
+
+FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+BUSY = PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+
+@pytest.mark.parametrize("links", [True, False])
 @pytest.mark.parametrize(
-    "function, works, code",
+    "function, replacement, error",
     [
-        ("fsync", 0, errno.ENOSPC),
-        ("fsync", 1, errno.ENOSPC),
-        ("replace", 0, errno.EROFS),
-        ("replace", 1, errno.EROFS),  # the weights have their name already, the card has not
+        ("fsync", fails(FULL), FULL),
+        ("fsync", fails(FULL, works=1), FULL),
+        ("replace", refuses(BUSY, ".safetensors", ".csv"), BUSY),
+        ("replace", refuses(BUSY, ".json"), BUSY),  # the weights have their name, the card has not
     ],
 )
-def test_a_failed_save_leaves_everything_as_it_was(shipped, monkeypatch, function, works, code):
+def test_a_failed_save_leaves_everything_as_it_was(
+    shipped, monkeypatch, function, replacement, error, links
+):
     before = contents(shipped)
-    monkeypatch.setattr(os, function, fails(code, works)(getattr(os, function)))
+    monkeypatch.setattr(os, function, replacement)
+    if not links:  # as on a memory stick
+        monkeypatch.setattr(os, "link", no_links)
     for name in ("tiny", "brand_new"):
-        with pytest.raises(OSError, match=rf"cannot write .*{os.strerror(code)}.*unchanged"):
+        with pytest.raises(OSError, match=rf"cannot write .*{error.strerror}.*unchanged"):
             checkpoints.save(name, random_tiny(1), CARD)
         assert contents(shipped) == before
     with pytest.raises(OSError, match="cannot write"):
         checkpoints.save_experiment("runs", {"a": [1]}, CARD)
     monkeypatch.undo()
+    assert contents(shipped) == before
+
+
+def test_what_was_there_comes_back_from_a_disk_that_is_full(shipped, monkeypatch):
+    """Undoing writes nothing: on a full disk the old weights would come back empty."""
+    before = contents(shipped)
+    monkeypatch.setattr(os, "replace", refuses(FULL, ".json"))
+    monkeypatch.setattr(type(shipped), "write_bytes", lambda *_: 1 / 0)
+    with pytest.raises(OSError, match="cannot write .*No space left"):
+        checkpoints.save("tiny", random_tiny(1), CARD)
+    assert contents(shipped) == before
+
+
+def test_old_weights_that_cannot_come_back_stay_under_another_name(shipped, monkeypatch):
+    before = (shipped / "checkpoints" / "tiny.safetensors").read_bytes()
+    replace, calls = os.replace, []
+
+    def once(source, target):
+        calls.append(target)
+        if len(calls) > 1:
+            raise BUSY
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", once)
+    with pytest.raises(OSError):
+        checkpoints.save("tiny", random_tiny(1), CARD)
+    (kept,) = shipped.glob("checkpoints/.tiny.safetensors.*.old")
+    assert kept.read_bytes() == before
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("ending", [".safetensors", ".json"])
+@pytest.mark.parametrize("name", ["tiny", "brand_new"])
+def test_an_interrupt_between_two_names_leaves_everything_as_it_was(
+    shipped, monkeypatch, name, ending, after
+):
+    before = contents(shipped)
+    monkeypatch.setattr(os, "replace", refuses(KeyboardInterrupt(), ending, after=after))
+    with pytest.raises(KeyboardInterrupt):
+        checkpoints.save(name, random_tiny(1), CARD)
     assert contents(shipped) == before
 
 

@@ -16,12 +16,13 @@ def who_teaches_whom(flow, text: str, targets: str) -> Picture:
     ax.set(xlabel="state k, after reading", ylabel="loss t, for predicting")
     ax.spines[:].set_visible(False)
     figure.colorbar(image, ax=ax, shrink=0.8, label=r"$\|\partial L_t / \partial h_k\|$")
-    far = [flow[t, t - 5] for t in range(5, T)]
+    back = min(5, T - 1)
+    far = [flow[t, t - back] for t in range(back, T)]
     return described(
         figure,
         f"Lower triangle of {T} by {T} squares: how strongly the loss at step t "
         f"reaches the state at step k. On the diagonal the mean is "
-        f"{np.diag(flow).mean():.2f}, five steps back {np.mean(far):.2f}.",
+        f"{np.diag(flow).mean():.2f}, {back} steps back {np.mean(far):.2f}.",
     )
 
 
@@ -43,8 +44,9 @@ def terms_of_the_sum(norms, label: str = "k = 1: the slide's term") -> Picture:
     share = norms[0] / np.sum(norms)
     return described(
         figure,
-        f"{T} bars, the terms of the gradient of the last loss by step. The last is the "
-        f"largest; the first, the only one on the slide, holds {share:.1%} of the sum.",
+        f"{T} bars, the terms of the gradient of the last loss by step. The largest is that of "
+        f"step {int(np.argmax(norms)) + 1}; the first, the only one on the slide, holds "
+        f"{share:.1%} of the sum.",
     )
 
 
@@ -62,7 +64,7 @@ def truncation(chunks, cosine, size) -> Picture:
         ax.minorticks_off()
     return described(
         figure,
-        f"Two curves against chunk length. Cosine to the full gradient rises from "
+        f"Two curves against chunk length. Cosine to the full gradient goes from "
         f"{cosine[0]:.2f} at {chunks[0]} to {cosine[-1]:.2f} at {chunks[-1]}; relative length "
         f"from {size[0]:.2f} to {size[-1]:.2f}.",
     )
@@ -81,64 +83,58 @@ def memory_and_time(lengths, full, truncated, chunk: int) -> Picture:
     axes[0].legend(frameon=False, fontsize=9)
     return described(
         figure,
-        f"Peak memory and time against sequence length. Memory of full BPTT grows in a "
-        f"straight line to {full[0][-1]:.1f} MB, that of chunks of {chunk} stays near "
-        f"{truncated[0][-1]:.1f} MB. Time grows alike for both.",
+        f"Peak memory and time against sequence length. From T = {lengths[0]} to {lengths[-1]} "
+        f"full BPTT goes from {full[0][0]:.1f} to {full[0][-1]:.1f} MB, chunks of {chunk} from "
+        f"{truncated[0][0]:.1f} to {truncated[0][-1]:.1f} MB; times at the end {full[1][-1]:.0f} "
+        f"and {truncated[1][-1]:.0f} ms.",
     )
 
 
-def learned_and_remembered(chunks, accuracy, lag: int, held, horizon: int) -> Picture:
-    """Left: recall accuracy by training window. Right: is a bit still held after n steps?"""
-    figure, (left, right) = picture(8.4, 2.9, 1, 2)
-    accuracy = np.asarray(accuracy)  # (runs, chunks)
-    for run in accuracy:
-        left.plot(chunks, run, "o", color=COLOURS["hidden"], alpha=0.35, ms=5)
-    left.plot(chunks, accuracy.mean(axis=0), "-", color=COLOURS["hidden"], lw=2)
+def learned_and_remembered(recall: dict, lag: int, held: dict, horizon: int) -> Picture:
+    """Left: recall accuracy by training window. Right: is a bit still held after n steps?
+
+    recall: name -> (windows, accuracies (runs, windows)). held: name -> right or wrong, steps last.
+    """
+    figure, (left, right) = picture(8.6, 3.0, 1, 2)
+    means = []
+    for (name, (windows, accuracy)), colour in zip(recall.items(), SERIES):
+        accuracy = np.asarray(accuracy)
+        left.plot(windows, accuracy.T, "o", color=colour, alpha=0.4, ms=5)
+        left.plot(windows, accuracy.mean(axis=0), "-", color=colour, lw=2, label=name)
+        means.append(
+            f"{name}, window {windows[0]} {accuracy.mean(axis=0)[0]:.0%}, "
+            f"window {windows[-1]} {accuracy.mean(axis=0)[-1]:.0%}"
+        )
     left.axhline(0.25, color=COLOURS["reference"], ls="--", lw=1.2)
-    left.text(chunks[0], 0.22, "guessing", fontsize=9, color="#555555", va="top")
+    left.text(windows[-1], 0.22, "guessing", fontsize=9, color="#555555", va="top", ha="right")
     left.axvline(lag + 1, color=COLOURS["gradient"], lw=1.2, ls=":")
-    left.text(
-        lag + 0.7,
-        0.9,
-        "window reaches\nthe symbol",
-        fontsize=9,
-        color=COLOURS["gradient"],
-        ha="right",
-        va="center",
-    )
     left.set(
         xlabel="training window (steps)",
         ylabel="recall accuracy",
         ylim=(0, 1.06),
-        title=f"what is learned (lag {lag})",
+        title=f"what is learned (lag {lag}; dotted: reaches it)",
     )
-    steps = np.arange(1, held.shape[-1] + 1)
-    right.plot(steps, held.mean(axis=tuple(range(held.ndim - 1))), color=COLOURS["hidden"], lw=2)
+    left.legend(frameon=False, fontsize=9, loc="upper left")
+    ends = []
+    for (name, right_or_wrong), colour in zip(held.items(), SERIES):
+        share = right_or_wrong.reshape(-1, right_or_wrong.shape[-1]).mean(axis=0)
+        right.plot(np.arange(1, len(share) + 1), share, color=colour, lw=2, label=name)
+        ends.append(f"{name} {share[-1]:.0%} after {len(share)} steps")
     right.axvline(horizon, color=COLOURS["gradient"], lw=1.2, ls=":")
-    right.text(
-        horizon * 1.2,
-        0.5,
-        f"trained with gradients\nthrough {horizon} steps",
-        fontsize=9,
-        color=COLOURS["gradient"],
-        va="center",
-    )
     right.set(
         xscale="log",
-        xlabel="steps since the bit was set",
-        ylabel="bit still right",
+        xlabel="steps since the switch was set",
+        ylabel="still named right",
         ylim=(0, 1.06),
-        title="what is remembered",
+        title=f"what is remembered (dotted: horizon {horizon})",
     )
+    right.legend(frameon=False, fontsize=9, loc="lower left")
     for ax in (left, right):
         ax.title.set_fontsize(10)
     return described(
         figure,
-        f"Left: recall over {lag} steps against the training window: mean accuracy "
-        f"{accuracy.mean(axis=0)[0]:.0%} with a window of {chunks[0]}, "
-        f"{accuracy.mean(axis=0)[-1]:.0%} with {chunks[-1]}. Right: a bit set once, by networks "
-        f"trained through {horizon} steps, is right in {held[..., -1].mean():.0%} of cases "
-        f"after {len(steps)} steps.",
+        f"Left: recall over {lag} steps against the training window: {'; '.join(means)}. Right: a "
+        f"switch set once, horizon {horizon}: {'; '.join(ends)}.",
     )
 
 
@@ -188,13 +184,12 @@ def parting_of_ways(differences: dict[str, np.ndarray]) -> Picture:
             f"{crossed[0] + 1 if len(crossed) else 'never'}"
         )
     ax.axhline(1e-6, color=COLOURS["reference"], ls="--", lw=1)
+    ax.text(len(values), 2e-6, "one in a million", fontsize=9, color="#555555", ha="right")
     ax.set(yscale="log", xlabel="iteration", ylabel="relative difference of the loss")
     ax.legend(frameon=False, fontsize=9, loc="lower right")
     return described(
         figure,
-        "Differences between runs, growing from rounding error to order one. "
-        + "; ".join(ends)
-        + ".",
+        "Relative differences between runs, by iteration. " + "; ".join(ends) + ".",
     )
 
 

@@ -1,11 +1,12 @@
 """Figures of lesson 01: one cell, unrolled and wired in five ways."""
 
 import numpy as np
-from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+from matplotlib.patches import Ellipse, FancyArrowPatch, FancyBboxPatch
 
 from lecture_utils.visual.style import (
     COLOURS,
     MONO,
+    SERIES,
     SIGNED,
     Picture,
     described,
@@ -38,7 +39,7 @@ def loop_and_unrolled(steps: int = 4) -> Picture:
             shrinkB=0,
         )
     )
-    left.text(1.12, STATE, "$h$", va="center", color=COLOURS["hidden"], fontsize=12)
+    left.text(0.98, STATE, "$h$", va="center", color=COLOURS["hidden"], fontsize=12)
     _bare(left, (-0.8, 1.4))
     _unrolled(
         right,
@@ -57,15 +58,35 @@ def loop_and_unrolled(steps: int = 4) -> Picture:
 
 
 def wiring(
-    title: str, xs: list, hs: np.ndarray, ys: list, feedback: bool = False, losses: bool = False
+    title: str,
+    xs: list,
+    hs: np.ndarray,
+    ys: list,
+    *,
+    start: str | None = None,
+    feedback: bool = False,
+    losses: bool = False,
+    vector: int | None = None,
+    image: np.ndarray | None = None,
 ) -> Picture:
     """The unrolled graph of one run. Inputs and outputs are texts, 1-D arrays or None.
 
-    hs: the states (T, H), drawn as blocks of small squares.
+    hs: the states (T, H), drawn as blocks of small squares. start: what sets the first state.
     feedback: draw each output going in again as the next input. losses: sum the outputs' losses.
+    vector: ring this state, through which everything passes. image: shown whole, at the left.
     """
-    figure, ax = picture(min(9.5, 1.6 + 0.95 * len(hs)), 3.3 if losses else 2.9)
-    _unrolled(ax, xs, hs, ys, feedback=feedback, losses=losses)
+    width, height = min(9.5, 1.6 + 0.95 * len(hs)), 3.3 if losses else 2.9
+    if image is None:
+        figure, ax = picture(width, height)
+    else:
+        figure, (whole, ax) = picture(width, height, 1, 2, width_ratios=[1, 7])
+        whole.imshow(image, cmap="Greys", vmin=0, vmax=1)
+        whole.set_title("the image", fontsize=9)
+        whole.axis("off")
+    _unrolled(ax, xs, hs, ys, start=start, feedback=feedback, losses=losses)
+    if vector is not None:
+        ax.add_patch(Ellipse((vector, STATE), 0.86, 0.86, fill=False, lw=2, zorder=4))
+        ax.text(vector, STATE + 0.52, "one vector", ha="center", va="bottom", fontsize=9)
     ax.set_title(title, fontsize=10, loc="left")
     entering = sum(x is not None for x in xs)
     leaving = sum(y is not None for y in ys)
@@ -81,8 +102,9 @@ def wiring(
 def _unrolled(ax, xs, hs, ys, start=None, weights=False, feedback=False, losses=False):
     last = len(hs) - 1
     if start:
-        _node(ax, -1, STATE, start, "hidden")
-        _arrow(ax, (-1, STATE), (0, STATE), "hidden")
+        quantity = "hidden" if start.startswith("$h") else "input"
+        _node(ax, -1, STATE, start, quantity)
+        _arrow(ax, (-1, STATE), (0, STATE), quantity)
     for t, (x, h, y) in enumerate(zip(xs, hs, ys)):
         _node(ax, t, STATE, h, "hidden")
         if t < last:
@@ -140,13 +162,10 @@ def _node(ax, x, y, content, quantity, width=0.56, height=0.48):
     values = np.asarray(content, dtype=float)
     limit = max(1.0, float(np.abs(values).max()))
     signed = quantity == "hidden"
+    grid = values.reshape(-1, 8) if signed and len(values) % 8 == 0 else values[None]
     box = (x - width / 2 + 0.05, x + width / 2 - 0.05, y - height / 2 + 0.06, y + height / 2 - 0.06)
     ax.imshow(
-        values[None]
-        if quantity != "hidden"
-        else values.reshape(-1, 8)
-        if len(values) % 8 == 0
-        else values[None],
+        grid,
         extent=box,
         cmap=SIGNED if signed else "Greys",
         aspect="auto",
@@ -188,14 +207,18 @@ def _bare(ax, x_limits, top=OUTPUT + 0.4):
     ax.axis("off")
 
 
-def stacked_product(W: np.ndarray, hx: np.ndarray, hidden_size: int) -> Picture:
-    """W [h; x] = a with the two halves of W coloured by what they multiply."""
-    figure, (matrix, vector, result) = picture(7.2, 2.3, 1, 3, width_ratios=[W.shape[1], 1.2, 1.2])
+def stacked_product(W: np.ndarray, hx: np.ndarray, b: np.ndarray, hidden_size: int) -> Picture:
+    """W [h; x] + b = a, with a line between the two halves of W and of the stacked vector."""
+    figure, (matrix, vector, bias, result) = picture(
+        7.6, 2.3, 1, 4, width_ratios=[W.shape[1], 1.2, 1.2, 1.2]
+    )
     limit = float(np.abs(W).max())
     heat(matrix, W, limit, numbers="{:+.1f}")
     heat(vector, hx[:, None], 1.0, numbers="{:+.1f}")
-    a = W @ hx
+    a = W @ hx + b
+    heat(bias, b[:, None], limit, numbers="{:+.2f}")
     heat(result, a[:, None], float(np.abs(a).max()), numbers="{:+.2f}")
+    bias.set_title("$+\\,b_h$", fontsize=10)
     matrix.axvline(hidden_size - 0.5, color="black", lw=2)
     matrix.set_title(
         f"$W = [\\,W_{{hh}}\\;|\\;W_{{xh}}\\,]$   ({W.shape[0]} x {W.shape[1]})", fontsize=10
@@ -206,7 +229,8 @@ def stacked_product(W: np.ndarray, hx: np.ndarray, hidden_size: int) -> Picture:
     return described(
         figure,
         f"A {W.shape[0]} by {W.shape[1]} matrix whose first {hidden_size} columns "
-        "are W_hh and the rest W_xh, times the stacked vector of h over x, gives a.",
+        "are W_hh and the rest W_xh, times the stacked vector of h over x, plus b, gives "
+        f"a = {', '.join(f'{v:+.2f}' for v in a)}.",
     )
 
 
@@ -294,7 +318,8 @@ def drawn_digits(images, means) -> Picture:
     return described(
         figure,
         "Ten 8 by 8 images drawn row by row from the class alone, above the average "
-        "training image of each class; the two rows look nearly alike.",
+        f"training image of each class; mean squared difference "
+        f"{np.mean((np.asarray(images) - np.asarray(means)) ** 2):.4f}.",
     )
 
 
@@ -307,19 +332,13 @@ def accuracy_against(
     trained: float | None = None,
     trained_label: str = "trained up to here",
 ) -> Picture:
-    """Accuracy against length, position or lag, with chance and the end of the training range."""
+    """Accuracy against length, position or lag: one line per run; chance; the training range."""
     figure, ax = picture(7.2, 2.8)
     accuracy = np.atleast_2d(accuracy)
-    for run in accuracy:
-        ax.plot(values, run, color=SERIES_OF_RUNS, lw=1, alpha=0.5)
-    ax.plot(
-        values,
-        accuracy.mean(axis=0),
-        "-o" if len(values) < 30 else "-",
-        color=COLOURS["hidden"],
-        lw=2,
-        ms=5,
-    )
+    for number, (run, colour) in enumerate(zip(accuracy, SERIES)):
+        ax.plot(values, run, "-o", color=colour, lw=1.8, ms=5, label=f"run {number + 1}")
+    if len(accuracy) > 1:
+        ax.legend(frameon=False, fontsize=9)
     ax.axhline(chance, color=COLOURS["reference"], ls="--", lw=1.2)
     ax.text(values[0], chance + 0.02, "guessing", fontsize=9, color="#555555", va="bottom")
     if trained is not None:
@@ -333,9 +352,6 @@ def accuracy_against(
         f"Accuracy against {label}{runs}: {mean[0]:.0%} at {values[0]}, "
         f"{mean[-1]:.0%} at {values[-1]}; guessing gives {chance:.0%}.",
     )
-
-
-SERIES_OF_RUNS = "#7FB0D6"
 
 
 def temperatures(logits, alphabet: str, temperatures=(0.3, 1.0, 3.0)) -> Picture:
@@ -377,6 +393,7 @@ def cost_of_length(lengths, recurrent, product) -> Picture:
     ax.legend(frameon=False, fontsize=9)
     return described(
         figure,
-        "Time against sequence length: the recurrence grows in a straight line and lies "
-        "far above one matrix product that does the same number of multiplications.",
+        f"Time against sequence length: the recurrence takes {recurrent[0]:.1f} ms at T = "
+        f"{lengths[0]} and {recurrent[-1]:.1f} ms at {lengths[-1]}; one product of the same size "
+        f"{product[0]:.2f} and {product[-1]:.2f} ms.",
     )

@@ -1,0 +1,286 @@
+"""Texts and alphabets: what ships is as described, and a download is kept only if it is intact."""
+
+import hashlib
+import http.server
+import re
+import socket
+import threading
+import unicodedata
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lecture_utils.datasets import text
+from lecture_utils.datasets.text import Alphabet, known_words, latin1_chart, story
+
+SEEDED = settings(derandomize=True, deadline=None)  # the same examples on any machine, busy or not
+
+# Alphabet ----------------------------------------------------------------------------------------
+
+
+@SEEDED
+@given(st.text(min_size=1))
+def test_what_is_encoded_is_decoded_again(written):
+    alphabet = Alphabet(written)
+    indices = alphabet.encode(written)
+    assert alphabet.decode(indices) == written
+    assert indices.dtype == np.int64 and indices.shape == (len(written),)
+    assert set(indices.tolist()) == set(range(len(alphabet)))
+
+
+@SEEDED
+@given(st.text(min_size=1), st.randoms())
+def test_the_order_of_a_text_does_not_matter_to_its_alphabet(written, random):
+    shuffled = list(written)
+    random.shuffle(shuffled)
+    assert Alphabet("".join(shuffled)).characters == Alphabet(written).characters
+
+
+def test_characters_are_numbered_in_sorted_order():
+    alphabet = Alphabet("hello world")
+    assert alphabet.characters == " dehlorw"
+    assert len(alphabet) == 8
+    assert alphabet.encode("hold").tolist() == [3, 5, 4, 1]
+    assert alphabet.decode(np.array([3, 2, 4, 4, 5])) == "hello"
+    assert repr(alphabet) == "Alphabet(' dehlorw')"
+
+
+def test_nothing_encodes_to_nothing():
+    alphabet = Alphabet("ab")
+    assert alphabet.encode("").tolist() == []
+    assert alphabet.decode([]) == ""
+
+
+def test_decode_takes_any_iterable():
+    assert Alphabet("abc").decode(iter([2, 0])) == "ca"
+
+
+def test_an_empty_text_has_no_alphabet():
+    with pytest.raises(ValueError, match="text is empty: an alphabet needs at least one"):
+        Alphabet("")
+
+
+def test_an_unknown_character_is_named_with_its_place_and_a_remedy():
+    with pytest.raises(ValueError, match=r"'!' at position 4 .*'abc'.*remove it, or build"):
+        Alphabet("abc").encode("abca!b?")
+
+
+@pytest.mark.parametrize("index", [3, -1])
+def test_an_index_outside_is_named_with_its_place(index):
+    with pytest.raises(ValueError, match=rf"index {index} at position 2 is outside 0\.\.2"):
+        Alphabet("abc").decode([0, 1, index])
+
+
+# The Latin-1 chart -------------------------------------------------------------------------------
+
+
+def test_the_chart_has_the_size_that_the_lesson_prints():
+    chart = latin1_chart()
+    assert len(chart) == 5140
+    assert len(set(chart)) == 39
+    assert len(chart.splitlines()) == 191 and chart.endswith("\n")
+    assert chart == latin1_chart()
+
+
+def test_every_printable_character_of_latin_1_has_its_line_in_order():
+    lines = latin1_chart().splitlines()
+    codes = [int(line[:2], 16) for line in lines]
+    printable = [c for c in range(256) if unicodedata.category(chr(c)) != "Cc"]
+    assert codes == printable
+    for code, line in zip(codes, lines):
+        assert re.fullmatch(r"[0-9A-F]{2}  [A-Z -]+", line)
+        assert unicodedata.lookup(line[4:]) == bytes([code]).decode("latin-1")
+
+
+# The story ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def prose():
+    return story()
+
+
+def test_the_story_is_plain_text_wrapped_at_72_columns(prose):
+    assert prose.isascii() and len(prose) >= 60_000
+    assert max(map(len, prose.splitlines())) <= 72
+    assert {c for c in prose if not c.isprintable()} == {"\n"}
+    assert not [line for line in prose.splitlines() if line != line.rstrip()]
+
+
+def test_the_story_has_at_least_14_chapters_numbered_from_one(prose):
+    numbers = [int(n) for n in re.findall(r"^CHAPTER (\d+)\. \S", prose, re.MULTILINE)]
+    assert len(numbers) >= 14
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
+def test_in_every_paragraph_what_is_opened_is_closed(prose):
+    """Lesson 06 looks for units that count quotes: the right answer must be known."""
+    paragraphs = prose.split("\n\n")
+    assert len(paragraphs) > 300
+    assert not [p for p in paragraphs if p.count('"') % 2]
+    assert not [p for p in paragraphs if p.count("(") != p.count(")")]
+    assert sum(p.count('"') for p in paragraphs) > 500  # there is dialogue
+
+
+def test_the_story_says_that_it_is_free_and_holds_the_passage_of_lesson_02(prose):
+    assert "Public domain" in prose[:200]
+    start = prose.index("Every evening")
+    assert prose[start : start + 13] == "Every evening"
+
+
+# Known words -------------------------------------------------------------------------------------
+
+
+def test_known_words_marks_whole_words_only():
+    sample = "The cat, dont! Cats CAT"
+    marks = known_words(sample, "the cat sat; don't")
+    assert len(marks) == len(sample)
+    shown = "".join(c if mark else "." for c, mark in zip(sample, marks))
+    assert shown == "The.cat.............CAT"
+
+
+def test_apostrophes_belong_to_words():
+    assert known_words("don't", "I don't") == [True] * 5
+    assert known_words("don", "I don't") == [False] * 3
+
+
+def test_no_words_no_marks():
+    assert known_words("", "a text") == []
+    assert known_words("a b", "") == [False] * 3
+
+
+# The downloaded file -----------------------------------------------------------------------------
+
+CONTENT = b"32  SPACE\n33  EXCLAMATION MARK\n"
+
+
+@pytest.fixture
+def downloads(tmp_path, monkeypatch):
+    """An empty download folder, and a small content in place of the original file's."""
+    monkeypatch.setenv("LECTURE_DOWNLOADS", str(tmp_path / "kept"))
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setattr(text, "LATIN1_FILE_SHA256", hashlib.sha256(CONTENT).hexdigest())
+    return tmp_path / "kept"
+
+
+@pytest.fixture
+def serve():
+    """A web server on this machine that answers as told; yields a function that starts it."""
+    running = []
+
+    def start(body, status=200, length=None):
+        class Answer(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                self.send_response(status)
+                self.send_header("Content-Length", str(length or len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+
+        server = http.server.HTTPServer(("127.0.0.1", 0), Answer)
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+        thread.start()
+        running.append((server, thread))
+        return f"http://127.0.0.1:{server.server_port}/iso_8859-1.txt"
+
+    yield start
+    for server, thread in running:
+        server.shutdown()
+        server.server_close()
+        thread.join(5)
+
+
+def files_in(folder):
+    return sorted(p.name for p in folder.rglob("*") if p.is_file())
+
+
+def test_without_a_download_there_is_no_file_and_no_error(downloads):
+    assert text.latin1_file() is None
+    assert not downloads.exists()  # looking leaves nothing behind
+
+
+def test_a_kept_file_is_read_from_the_folder_that_the_variable_names(downloads):
+    downloads.mkdir()
+    (downloads / "iso_8859-1.txt").write_bytes(CONTENT)
+    assert text.latin1_file() == CONTENT.decode()
+    assert text.download_folder() == downloads
+
+
+def test_without_the_variable_downloads_go_to_the_users_cache(monkeypatch):
+    monkeypatch.delenv("LECTURE_DOWNLOADS", raising=False)
+    assert text.download_folder().name == "executable-lecture"
+    monkeypatch.setenv("LECTURE_DOWNLOADS", "")
+    assert text.download_folder().name == "executable-lecture"
+
+
+@pytest.mark.parametrize("spoil", [lambda b: b[:-1], lambda b: b.replace(b"32", b"23")])
+def test_a_tampered_or_truncated_file_is_refused_with_its_path(downloads, spoil):
+    downloads.mkdir()
+    path = downloads / "iso_8859-1.txt"
+    path.write_bytes(spoil(CONTENT))
+    with pytest.raises(ValueError, match="is not the original file: delete it and download") as e:
+        text.latin1_file()
+    assert str(path) in str(e.value)
+    assert path.read_bytes() == spoil(CONTENT)  # it is the reader's to delete
+
+
+def test_a_download_with_the_right_content_is_kept(downloads, serve):
+    assert text.download_latin1_file(serve(CONTENT)) == CONTENT.decode()
+    assert files_in(downloads) == ["iso_8859-1.txt"]
+    assert text.latin1_file() == CONTENT.decode()
+
+
+def test_a_file_that_is_there_is_not_fetched_again(downloads, serve):
+    text.download_latin1_file(serve(CONTENT))
+    assert text.download_latin1_file(nobody_listens()) == CONTENT.decode()
+
+
+def test_a_tampered_file_is_replaced_by_a_new_download(downloads, serve):
+    downloads.mkdir()
+    (downloads / "iso_8859-1.txt").write_bytes(b"something else")
+    assert text.download_latin1_file(serve(CONTENT)) == CONTENT.decode()
+    assert files_in(downloads) == ["iso_8859-1.txt"]
+
+
+SUBSTITUTE = r"could not be fetched .*latin1_chart\(\) needs no network"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"body": b"<html>moved</html>"},
+        {"body": CONTENT[:10], "length": len(CONTENT)},
+        {"body": b"not here", "status": 404},
+        {"body": b""},
+    ],
+    ids=["another file", "connection lost half-way", "not found", "empty"],
+)
+def test_what_is_not_the_file_is_not_kept(downloads, serve, answer):
+    with pytest.raises(OSError, match=SUBSTITUTE):
+        text.download_latin1_file(serve(**answer))
+    assert files_in(downloads) == []
+    assert text.latin1_file() is None
+
+
+def nobody_listens():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{free.getsockname()[1]}/iso_8859-1.txt"
+
+
+def test_offline_the_error_names_the_address_and_the_substitute(downloads):
+    url = nobody_listens()
+    with pytest.raises(OSError, match=SUBSTITUTE) as e:
+        text.download_latin1_file(url)
+    assert url in str(e.value)
+    assert files_in(downloads) == []
+
+
+def test_the_address_and_the_hash_are_those_of_the_lectures_file():
+    """Six thousand characters of the W3C; nothing is fetched here."""
+    assert text.LATIN1_FILE_URL.startswith("https://www.w3.org/")
+    assert re.fullmatch("[0-9a-f]{64}", text.LATIN1_FILE_SHA256)

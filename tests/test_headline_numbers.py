@@ -1,0 +1,264 @@
+"""The numbers that the notebooks print, computed here by other means.
+
+The snapshot test sees that a stored number is what the cell prints; this one, that it is right.
+"""
+
+import csv
+import functools
+import json
+import math
+import re
+import statistics
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@functools.cache
+def printed(notebook):
+    """All text that the stored notebook's cells put out, blanks made single."""
+    text = []
+    for cell in json.loads((ROOT / "notebooks" / notebook).read_text(encoding="utf-8"))["cells"]:
+        for output in cell.get("outputs", []):
+            kept = output.get("text") or output.get("data", {}).get("text/plain", "")
+            text.append("".join(kept))
+    return " ".join(" ".join(text).split())
+
+
+def numbers(notebook, pattern):
+    """The groups of the only place where `pattern` is printed, as floats."""
+    found = re.findall(pattern.replace(" ", r"\s+"), printed(notebook))
+    assert len(set(found)) == 1, f"{len(found)} places in {notebook} print {pattern!r}"
+    groups = found[0] if isinstance(found[0], tuple) else (found[0],)
+    return [float(group.replace(",", "")) for group in groups]
+
+
+def shown(value, digits):
+    """A value as a reader sees it."""
+    return pytest.approx(value, abs=0.500001 * 10**-digits)
+
+
+START, ONE, TWO = "00_start_here.ipynb", "01_recurrence.ipynb", "02_backprop_through_time.ipynb"
+NUMBER = r"(-?[\d,]+(?:\.\d+)?)"
+
+# Lessons 00 and 01 -------------------------------------------------------------------------------
+
+LOGITS = [1.0, 2.2, -3.0, 4.1]  # the slide's scores for h, e, l, o
+
+
+def slide_loss():
+    """-log softmax(y)[e] as a sum of differences: log(1 + sum of e^(y_j - y_e))."""
+    return math.log1p(sum(math.exp(y - 2.2) for y in LOGITS if y != 2.2))
+
+
+def test_the_slides_loss_in_nats_and_bits():
+    (nats,) = numbers(ONE, f"loss for 'e': {NUMBER} nats")
+    assert nats == shown(slide_loss(), 4) == 2.0785
+    start, bits = numbers(START, f"first slide: {NUMBER} nats = {NUMBER} bits")
+    assert start == 2.0785
+    assert 2**bits == pytest.approx(math.e**2.0785, rel=1e-4)
+
+
+def test_the_slides_probabilities():
+    pattern = f"probabilities: h {NUMBER} e {NUMBER} l {NUMBER} o {NUMBER}"
+    odds = [1 / sum(math.exp(other - y) for other in LOGITS) for y in LOGITS]
+    assert numbers(ONE, pattern) == [shown(p, 3) for p in odds] == [0.038, 0.125, 0.001, 0.837]
+
+
+def test_a_uniform_guess_among_four_letters():
+    (nats,) = numbers(ONE, f"a uniform guess: {NUMBER}")
+    assert math.exp(nats) == pytest.approx(4, abs=2e-4)
+    assert numbers(START, f"measured: {NUMBER} nats = {NUMBER} bits") == [nats, 2]
+
+
+def test_the_first_four_states():
+    found = re.findall(r"x = (\d) -> h = (\d\.\d+)", printed(ONE))
+    assert [x for x, _ in found] == ["1", "0", "0", "1"]
+    h = 0.0
+    for x, value in found:
+        e = math.exp(2 * (0.8 * h + 0.5 * int(x)))
+        h = (e - 1) / (e + 1)  # tanh
+        assert float(value) == shown(h, 3)
+    assert [float(value) for _, value in found] == [0.462, 0.354, 0.276, 0.617]
+
+
+def test_the_best_loss_without_memory():
+    """Minimise the price of a fixed bet on l after l, instead of counting as the notebook does."""
+    lowest = min(-(math.log(q) + math.log(1 - q)) for q in np.linspace(0.01, 0.99, 99)) / 4
+    (bound,) = numbers(ONE, f"loss without memory: {NUMBER} nats")
+    assert bound == shown(lowest, 4) == shown(math.log(2) / 2, 4) == 0.3466
+
+
+class Hello(nn.Module):
+    """The network of lesson 01 from the same start, by autograd and PyTorch's own RNN."""
+
+    def __init__(self):
+        super().__init__()
+        rng = np.random.default_rng(5)
+        self.rnn = nn.RNN(4, 3, batch_first=True, dtype=torch.float64)
+        self.out = nn.Linear(3, 4, dtype=torch.float64)
+        drawn = {w: 0.1 * rng.standard_normal(w.shape) for w in (
+            self.rnn.weight_ih_l0, self.rnn.weight_hh_l0, self.out.weight
+        )}
+        with torch.no_grad():
+            for w in self.parameters():
+                w.copy_(torch.tensor(drawn.get(w, 0.0)))
+        self.rnn.bias_hh_l0.requires_grad_(False)  # one bias, as in the lesson
+
+    def forward(self, letters):
+        codes = torch.eye(4, dtype=torch.float64)[["helo".index(c) for c in letters]]
+        return self.out(self.rnn(codes[None])[0][0])
+
+    def says(self):
+        word = "h"
+        while len(word) < 5:
+            word += "helo"[int(self(word)[-1].argmax())]
+        return word
+
+
+def test_learning_hello_goes_as_printed():
+    model, losses, first_said = Hello(), [], {}
+    learned = [w for w in model.parameters() if w.requires_grad]
+    targets = torch.tensor(["helo".index(c) for c in "ello"])
+    for step in range(1, 601):
+        loss = nn.functional.cross_entropy(model("hell"), targets, reduction="sum")
+        with torch.no_grad():
+            for w, dw in zip(learned, torch.autograd.grad(loss, learned)):
+                w -= 0.03 * dw
+        losses.append(loss.item() / 4)
+        if step in (1, 57, 58, 140, 141):
+            first_said[step] = model.says()
+    pattern = f"loss per letter: {NUMBER} at first, {NUMBER} after 600 steps"
+    assert numbers(ONE, pattern) == [shown(losses[0], 2), shown(losses[-1], 3)]
+    steps = numbers(ONE, r"hllll after (\d+), helll after (\d+), hello after (\d+) steps")
+    assert steps == [1, 58, 141]
+    words = ["hllll", "hllll", "helll", "helll", "hello"]
+    assert [first_said[step] for step in (1, 57, 58, 140, 141)] == words
+
+
+def test_without_memory_the_printed_loss_is_just_above_the_bound():
+    with_memory, without = numbers(ONE, f"with memory {NUMBER}, without {NUMBER}")
+    assert with_memory < 0.05 < math.log(2) / 2 <= without < 0.36
+
+
+@pytest.mark.parametrize("T", [1, 8, 100, 10_000])
+def test_parameters_of_the_two_networks(T):
+    pattern = rf"T = {T:,} RNN {NUMBER} parameters [a-z -]* at once {NUMBER}"
+    recurrent, whole = numbers(ONE, pattern)
+    cell, out = nn.RNN(8, 64, device="meta"), nn.Linear(64, 10, device="meta")
+    unused = cell.bias_hh_l0.numel()  # PyTorch's second bias
+    assert recurrent == sum(w.numel() for m in (cell, out) for w in m.parameters()) - unused == 5322
+    flat = nn.Sequential(nn.Linear(8 * T, 64, device="meta"), nn.Linear(64, 10, device="meta"))
+    assert whole == sum(w.numel() for w in flat.parameters())
+
+
+# Lesson 02 ---------------------------------------------------------------------------------------
+
+
+@functools.cache
+def passage_network():
+    """Inputs, targets, weights and a first state of the passage network, all drawn here again."""
+    passage = "Every evening"
+    letters = sorted(set(passage))
+    indices = torch.tensor([letters.index(c) for c in passage])
+    V, rng = len(letters), np.random.default_rng(2)
+    scale = 5**-0.5
+    W_xh, W_hh, W_hy = (
+        torch.tensor(scale * rng.standard_normal(shape)) for shape in ((5, V), (5, 5), (V, 5))
+    )
+    return indices[:-1], indices[1:], W_xh, W_hh, W_hy, torch.tensor(rng.uniform(-0.5, 0.5, 5))
+
+
+def passage_losses(W_hh_of_step, h=None, cut=lambda t: False):
+    """The loss of each letter; W_hh_of_step[t] serves step t, the history ends where cut(t)."""
+    inputs, targets, W_xh, _, W_hy, _ = passage_network()
+    h, losses = torch.zeros(5, dtype=torch.float64) if h is None else h, []
+    for t, (i, j) in enumerate(zip(inputs, targets)):
+        h = h.detach() if cut(t) else h
+        h = torch.tanh(W_xh[:, i] + W_hh_of_step[t] @ h)
+        losses.append(-torch.log_softmax(W_hy @ h, 0)[j])
+    return losses
+
+
+def gradient_of_W_hh(cut=lambda t: False):
+    W = passage_network()[3].clone().requires_grad_()
+    loss = sum(passage_losses([W] * 12, cut=cut))
+    return loss.item(), torch.autograd.grad(loss, W)[0]
+
+
+def test_loss_and_gradient_of_the_passage():
+    loss, gradient = gradient_of_W_hh()
+    assert numbers(TWO, f"'Every evenin': loss {NUMBER} nats over 12") == [shown(loss, 3)]
+    assert numbers(TWO, f"norm of dW_hh: {NUMBER}") == [shown(gradient.norm().item(), 4)]
+
+
+@pytest.mark.parametrize("chunk", [1, 3, 6, 12])
+def test_error_of_the_truncated_gradient(chunk):
+    _, full = gradient_of_W_hh()
+    loss, cut = gradient_of_W_hh(lambda t: t % chunk == 0)
+    error = ((cut - full).abs().max() / max(cut.abs().max(), full.abs().max())).item()
+    pattern = f"chunks of {chunk}: loss {NUMBER}, relative error of dW_hh {NUMBER}"
+    assert numbers(TWO, pattern) == [shown(loss, 6), shown(error, 2)]
+
+
+def test_share_of_the_slides_single_chain():
+    *_, W, _, start = passage_network()
+    copies = [W.clone().requires_grad_() for _ in range(12)]
+    terms = torch.autograd.grad(passage_losses(copies, start)[-1], copies)
+    norms = [term.norm().item() for term in terms]
+    (percent,) = numbers(TWO, f"{NUMBER}% of the terms' total norm, with 12 steps")
+    assert percent == shown(100 * norms[0] / sum(norms), 2)
+    assert max(norms) == norms[-1]
+
+
+@pytest.mark.parametrize("chunk, expected", [(1, 100), (5, 300), (25, 1300), (100, 5050)])
+def test_pairs_that_truncation_keeps(chunk, expected):
+    counted = sum(k // chunk == t // chunk for t in range(100) for k in range(t + 1))
+    pattern = rf"100 steps in chunks of {chunk}: {NUMBER} of {NUMBER} pairs"
+    assert numbers(TWO, pattern) == [counted, 5050] == [expected, 5050]
+
+
+def test_the_share_of_pairs_in_the_summary():
+    counted = sum(k // 25 == t // 25 for t in range(200) for k in range(t + 1))
+    pattern = rf"at 25 steps keeps {NUMBER}% of the pairs"
+    assert numbers(TWO, pattern) == [shown(100 * counted / sum(range(201)), 0)]
+
+
+def test_size_of_the_chart_and_of_min_char_rnn():
+    import unicodedata
+
+    printable = [chr(c) for c in range(256) if unicodedata.category(chr(c)) != "Cc"]
+    names = [unicodedata.name(c) for c in printable]
+    characters = sum(len(name) + 5 for name in names)  # two digits, two blanks, a line end
+    distinct = set("".join(names)) | set("0123456789ABCDEF") | {" ", "\n"}
+    found = numbers(TWO, f"data has {NUMBER} characters, {NUMBER} unique")
+    assert found == [characters, len(distinct)] == [5140, 39]
+
+    V = len(distinct)
+    modules = nn.RNN(V, 100), nn.Linear(100, V)
+    parameters = sum(w.numel() for m in modules for w in m.parameters()) - 100
+    assert numbers(TWO, rf"N\(0, 1\): {NUMBER} parameters") == [parameters] == [17_939]
+
+
+def test_loss_of_a_uniform_guess_over_a_chunk():
+    first, uniform = numbers(TWO, f"first chunk {NUMBER}, of a uniform guess {NUMBER} nats")
+    assert uniform == shown(25 * math.log(39), 2) == 91.59
+    assert first == pytest.approx(uniform, abs=0.05)
+
+
+def test_the_spread_over_24_seeds():
+    with (ROOT / "data/experiments/min_char_rnn.csv").open(encoding="utf-8") as file:
+        final = [
+            float(row["smooth_loss"])
+            for row in csv.DictReader(file)
+            if row["iteration"] == "17400"
+        ]
+    pattern = rf"24 seeds: {NUMBER} to {NUMBER}, median {NUMBER} nats .*?uniform: {NUMBER}\)"
+    spread = [min(final), max(final), statistics.median(final), 25 * math.log(39)]
+    assert numbers(TWO, pattern) == [shown(value, 1) for value in spread]
+    assert len(final) == 24
