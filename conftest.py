@@ -9,7 +9,10 @@ from jaxtyping import install_import_hook
 from nbval.kernel import RunningKernel
 
 # The shapes in the package's signatures are checked in each call while tests run.
-install_import_hook("lecture_utils", "beartype.beartype")
+# An int where a float is asked for is fine, as everywhere in Python (PEP 484).
+install_import_hook(
+    "lecture_utils", "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"
+)
 
 
 def execute_as_a_front_end_does(kernel, code, allow_stdin=None):

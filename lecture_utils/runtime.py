@@ -3,7 +3,9 @@
 import importlib.metadata
 import os
 import random
+import re
 import sys
+import tomllib
 
 import numpy as np
 import torch
@@ -37,7 +39,9 @@ def device() -> torch.device:
     wish = os.environ.get(DEVICE_VARIABLE)
     if wish:
         try:
-            return torch.empty(0, device=wish).device
+            probe = torch.zeros(1, device=wish)
+            probe.item()  # "meta" makes tensors, but they hold no numbers
+            return probe.device
         except (RuntimeError, AssertionError) as error:
             raise RuntimeError(
                 f"{DEVICE_VARIABLE}={wish!r} cannot be used here ({str(error).splitlines()[0]}). "
@@ -53,13 +57,9 @@ def device() -> torch.device:
 def report() -> list[str]:
     """Print what a run here would use; returns the problems, each with its remedy."""
     problems = []
-    versions = {"Python": sys.version.split()[0]}
-    for package, smallest in _NEEDED.items():
-        try:
-            version = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            version = "missing"
-        versions[package] = version
+    versions = {"Python": sys.version.split()[0]} | {p: _installed(p) for p in _SHOWN}
+    for package, smallest in _needed().items():
+        version = _installed(package)
         if version == "missing" or _numbers(version) < _numbers(smallest):
             problems.append(
                 f"{package} {version}, needed {smallest} or newer. Install the course as the "
@@ -75,13 +75,28 @@ def report() -> list[str]:
     return problems
 
 
-_NEEDED = {
-    "torch": "2.6",
-    "numpy": "1.26",
-    "matplotlib": "3.8",
-    "anywidget": "0.9",
-    "ipywidgets": "7.7.1",
-}
+_SHOWN = ("torch", "numpy", "matplotlib", "anywidget", "ipywidgets")
+
+
+def _needed():
+    """Package -> smallest version, as pyproject.toml declares them."""
+    try:
+        lines = importlib.metadata.requires("lecture-utils")
+    except importlib.metadata.PackageNotFoundError:  # run from a copy that is not installed
+        lines = None
+    if lines is None:
+        text = (DATA.parent / "pyproject.toml").read_text(encoding="utf-8")
+        lines = tomllib.loads(text)["project"]["dependencies"]
+    always = [line for line in lines if "extra ==" not in line]
+    matches = [re.match(r"([\w.-]+)\s*(?:>=\s*([\w.]+))?", line) for line in always]
+    return {match[1]: match[2] or "0" for match in matches}
+
+
+def _installed(package):
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "missing"
 
 
 def _numbers(version):

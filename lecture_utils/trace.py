@@ -8,14 +8,20 @@ With no trace open, `note` returns at once and changes nothing.
     loss.backward()
     log["h"]            # the h of every step, in order
     log.grads("h")      # d loss / d h of every step
+
+With the model, `trace(model)`, each value also goes by the path of the layer that noted it:
+`log["cells.0.h"]`.
 """
 
 import difflib
+from collections.abc import Collection
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import partial
 
 import numpy as np
 import torch
+from torch import nn
 
 _open_logs: ContextVar[tuple["Log", ...]] = ContextVar("open_logs", default=())
 
@@ -27,44 +33,76 @@ def note(**values) -> None:
 
 
 @contextmanager
-def trace(gradients: bool = False):
+def trace(
+    model: nn.Module | None = None,
+    *,
+    gradients: bool = False,
+    only: Collection[str] | None = None,
+):
     """Collect what is noted inside the block; yields a `Log`.
 
-    gradients: keep noted tensors in the graph, so that `Log.grads` works after `backward()`.
-    Without it tensors are detached and the graph can be freed.
+    model: keep the values under the paths of its layers too, `log["cells.0.h"]`, as the same
+        objects. The hooks that this takes are gone when the block ends.
+    gradients: keep noted tensors in the graph, so that `Log.grads` works after `backward()`. Such
+        tensors are the model's own, not copies: a later update in place shows in the log. All
+        else is copied (and without `gradients` detached, so that the graph can be freed).
+    only: names worth the memory, such as {"c", "f"}; the rest is not kept. None keeps all.
     """
-    log = Log(gradients)
+    log = Log(gradients, only)
+    hooks = []
+    for path, layer in model.named_modules() if model is not None else ():
+        hooks.append(layer.register_forward_pre_hook(partial(log._enter, path)))
+        hooks.append(layer.register_forward_hook(log._leave, always_call=True))
     token = _open_logs.set((*_open_logs.get(), log))
     try:
         yield log
     finally:
         _open_logs.reset(token)
+        for hook in hooks:
+            hook.remove()
 
 
 class Log:
     """Noted values by name, each a list in the order in which they were noted."""
 
-    def __init__(self, gradients: bool = False):
+    def __init__(self, gradients: bool = False, only: Collection[str] | None = None):
         self._gradients = gradients
+        self._only = {only} if isinstance(only, str) else only
+        self._paths = [""]  # of the layers that run now, innermost last
         self._values: dict[str, list] = {}
+
+    def __repr__(self):
+        counts = ", ".join(f"{name} ({len(v)})" for name, v in self._values.items())
+        return f"Log: {counts or 'nothing noted'}"
+
+    def _enter(self, path, *_):
+        self._paths.append(path)
+
+    def _leave(self, *_):  # returns None: else the result would replace the layer's output
+        self._paths.pop()
 
     def _add(self, values):
         """Keep copies: an update in place must not rewrite history."""
         for name, value in values.items():
-            if isinstance(value, torch.Tensor):
-                if not self._gradients:
-                    value = value.detach().clone()
-                elif value.requires_grad and not value.is_leaf:
-                    value.retain_grad()
-            else:
+            if self._only is not None and name not in self._only:
+                continue
+            if not isinstance(value, torch.Tensor):
                 value = np.array(value)
+            elif not (self._gradients and value.requires_grad):
+                value = value.detach().clone()
+            elif not value.is_leaf:
+                value.retain_grad()
             self._values.setdefault(name, []).append(value)
+            if self._paths[-1]:
+                self._values.setdefault(f"{self._paths[-1]}.{name}", []).append(value)
 
     def __getitem__(self, name: str) -> list:
         if name not in self._values:
             near = difflib.get_close_matches(name, self._values, n=1)
             guess = f" Did you mean {near[0]!r}?" if near else ""
             known = ", ".join(self._values) or "nothing: did a model run inside the `with` block?"
+            if self._only is not None:
+                guess += f" This trace keeps only {', '.join(sorted(self._only))}."
             raise KeyError(f"no value {name!r} was noted.{guess} Noted: {known}")
         return self._values[name]
 
@@ -88,5 +126,8 @@ class Log:
         if not all(torch.is_tensor(v) for v in values):
             raise RuntimeError(f"{name!r} are NumPy arrays: only tensors have gradients")
         if all(v.grad is None for v in values):
-            raise RuntimeError(f"no gradient reached {name!r}: call loss.backward() first")
+            raise RuntimeError(
+                f"no gradient reached {name!r}: call loss.backward() first, or the noted tensor "
+                "is not the one the model goes on with"
+            )
         return [torch.zeros_like(v) if v.grad is None else v.grad for v in values]

@@ -2,7 +2,9 @@
 
 import inspect
 
+import numpy as np
 import pytest
+import torch
 
 from lecture_utils.claims import FindingChanged, claim
 
@@ -39,4 +41,17 @@ def test_misspelt_options_are_named(wrong, capsys):
     unchecked = inspect.unwrap(claim)  # as in a notebook, where nothing checks types first
     with pytest.raises(ValueError, match=next(iter(wrong.values()))):
         unchecked("1", "s", measured=1, holds=True, **wrong)
+    assert capsys.readouterr().out == ""
+
+
+def test_numpy_truth_values_are_taken(capsys):
+    claim("1", "s", measured=1, holds=np.float64(0.5) < 1)
+    claim("1", "s", measured=1, holds=np.False_, finding="not reproduced")
+    assert capsys.readouterr().out.count("reproduced") == 2
+
+
+@pytest.mark.parametrize("wrong", [1, 0.2, "no", None, np.array([True]), torch.tensor(True)])
+def test_what_is_neither_true_nor_false_is_refused(wrong, capsys):
+    with pytest.raises(TypeError, match=r"holds is .*write a comparison"):
+        inspect.unwrap(claim)("1", "s", measured=1, holds=wrong)
     assert capsys.readouterr().out == ""

@@ -59,8 +59,7 @@ def slide_loss():
 def test_the_slides_loss_in_nats_and_bits():
     (nats,) = numbers(ONE, f"loss for 'e': {NUMBER} nats")
     assert nats == shown(slide_loss(), 4) == 2.0785
-    start, bits = numbers(START, f"first slide: {NUMBER} nats = {NUMBER} bits")
-    assert start == 2.0785
+    (bits,) = numbers(START, rf"2\.0785 nats = {NUMBER} bits")
     assert 2**bits == pytest.approx(math.e**2.0785, rel=1e-4)
 
 
@@ -193,7 +192,7 @@ def gradient_of_W_hh(cut=lambda t: False):
 
 def test_loss_and_gradient_of_the_passage():
     loss, gradient = gradient_of_W_hh()
-    assert numbers(TWO, f"'Every evenin': loss {NUMBER} nats over 12") == [shown(loss, 3)]
+    assert numbers(TWO, f"'Every evenin'.*?loss {NUMBER} nats") == [shown(loss, 3)]
     assert numbers(TWO, f"norm of dW_hh: {NUMBER}") == [shown(gradient.norm().item(), 4)]
 
 

@@ -34,7 +34,7 @@ def value_and_gradient(numbers):
 @pytest.mark.parametrize("gradients", [False, True])
 def test_tracing_changes_no_bit(numbers, gradients):
     plain = value_and_gradient(numbers)
-    with trace(gradients) as log:
+    with trace(gradients=gradients) as log:
         traced = value_and_gradient(numbers)
     assert len(log["h"]) == 5
     for a, b in zip(plain, traced):
@@ -146,7 +146,7 @@ def test_gradients_must_be_asked_for_and_must_have_arrived(numbers):
         log.grads("h")
     with trace(gradients=True) as log:
         tanh_steps(*numbers)
-    with pytest.raises(RuntimeError, match=r"'h'.*backward"):
+    with pytest.raises(RuntimeError, match=r"'h'.*backward.*not the one the model goes on with"):
         log.grads("h")
 
 
@@ -155,3 +155,90 @@ def test_arrays_have_no_gradients():
         note(h=np.zeros(3))
     with pytest.raises(RuntimeError, match="'h'"):
         log.grads("h")
+
+
+class Deep(torch.nn.Module):
+    """Two layers that note `h`; `h` of the second one twice a step."""
+
+    def __init__(self):
+        super().__init__()
+        self.cells = torch.nn.ModuleList([Noting(), Noting()])
+
+    def forward(self, x):
+        note(x=x)
+        for cell in self.cells:
+            x = cell(x)
+        return x
+
+
+class Noting(torch.nn.Module):
+    def forward(self, x):
+        if bool((x > 100).any()):
+            raise ValueError("too large")
+        note(h=x + 1, f=x)
+        return x + 1
+
+
+def hooks_of(model):
+    return sum(len(m._forward_hooks) + len(m._forward_pre_hooks) for m in model.modules())
+
+
+def test_with_the_model_each_layer_has_its_own_list():
+    model = Deep()
+    with trace(model) as log:
+        for _ in range(3):
+            model(torch.zeros(2))
+    assert log.names() == ["x", "h", "cells.0.h", "f", "cells.0.f", "cells.1.h", "cells.1.f"]
+    assert [v[0].item() for v in log["h"]] == [1, 2] * 3
+    assert [v[0].item() for v in log["cells.0.h"]] == [1] * 3
+    assert all(a is b for a, b in zip(log["cells.1.h"], log["h"][1::2], strict=True))
+    assert hooks_of(model) == 0
+
+
+@pytest.mark.parametrize("gradients", [False, True])
+def test_tracing_a_model_changes_no_output(gradients):
+    model = Deep()
+    x = torch.arange(3.0, requires_grad=True)
+    plain = model(x)
+    with trace(model, gradients=gradients) as log:
+        traced = model(x)
+        traced.sum().backward()
+    assert torch.equal(plain, traced)
+    if gradients:
+        assert torch.equal(log.grads("x")[0], torch.ones(3))
+
+
+def test_an_error_in_a_layer_leaves_no_hook_and_no_path():
+    model = Deep()
+    with trace(model) as log:
+        with pytest.raises(ValueError, match="too large"):
+            model(torch.full((2,), 100.0))  # in the second layer
+        note(after=torch.zeros(1))
+    assert "after" in log and log.names()[-1] == "after"
+    assert hooks_of(model) == 0
+
+
+@pytest.mark.parametrize("only", [{"h"}, ["h"], "h"])
+def test_only_what_is_asked_for_is_kept(only):
+    model = Deep()
+    with trace(model, only=only) as log:
+        model(torch.zeros(2))
+    assert log.names() == ["h", "cells.0.h", "cells.1.h"]
+    with pytest.raises(KeyError, match="keeps only h"):
+        log["f"]
+
+
+def test_with_gradients_what_needs_none_is_copied():
+    value, w = torch.zeros(3), torch.ones(3, requires_grad=True)
+    with trace(gradients=True) as log:
+        note(h=value, w=w)
+        value += 1
+    assert log["h"][0].sum() == 0
+    assert log["w"][0] is w  # a leaf is not copied: its gradient is the one asked for
+
+
+def test_a_log_says_what_it_holds_without_an_address(numbers):
+    with trace() as log:
+        assert repr(log) == "Log: nothing noted"
+        tanh_steps(*numbers)
+    assert repr(log) == "Log: h (5)"

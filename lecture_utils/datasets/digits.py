@@ -25,4 +25,6 @@ def digits(test_share: float = 0.2, seed: int = 0) -> tuple[Digits, Digits]:
     order = np.random.default_rng(seed).permutation(len(data.target))
     images, labels = data.images[order] / 16, data.target[order].astype(np.int64)
     cut = round(len(labels) * (1 - test_share))
+    if not 0 < cut < len(labels):
+        raise ValueError(f"test_share is {test_share}: one half of the split would be empty")
     return Digits(images[:cut], labels[:cut]), Digits(images[cut:], labels[cut:])

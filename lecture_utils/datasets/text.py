@@ -49,6 +49,7 @@ class Alphabet:
 
     def decode(self, indices) -> str:
         """The characters at these indices; ValueError for an index outside the alphabet."""
+        indices = list(indices)
         for position, i in enumerate(indices):
             if not 0 <= i < len(self):
                 raise ValueError(f"index {i} at position {position} is outside 0..{len(self) - 1}")

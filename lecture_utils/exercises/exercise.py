@@ -111,7 +111,7 @@ class Exercise:
         if attempt is ... or (callable(attempt) and _is_stub(attempt)):
             return f"not yet. Replace the `...`, or ask for ex.{self.name}.hint()."
         if not callable(attempt):
-            return f"not yet. `{self.name}` is {_text(repr, attempt)}, and should be a function."
+            return f"not yet. `{self.name}` is {_repr(attempt)}, and should be a function."
         if signature := self._wrong_signature(attempt):
             return f"not yet. {signature}"
         answers, wanted, found, changed = [], [], None, None
@@ -247,7 +247,8 @@ def _has_gap(function):
         tree = ast.parse(dedent(inspect.getsource(function)))
     except Exception:  # no source, or a lambda cut out of its line
         return False
-    axes = {id(n) for s in ast.walk(tree) if isinstance(s, ast.Subscript) for n in ast.walk(s.slice)}
+    indices = [node.slice for node in ast.walk(tree) if isinstance(node, ast.Subscript)]
+    axes = {id(node) for index in indices for node in ast.walk(index)}
     return any(
         isinstance(node, ast.Constant) and node.value is ... and id(node) not in axes
         for node in ast.walk(tree)
@@ -339,9 +340,8 @@ def _differs(got, want, tolerance):
             )
             return f"it {has}, expected the keys {', '.join(map(repr, want))}."
         return _first_entry(((repr(k), got[k], v) for k, v in want.items()), tolerance)
-    if torch.is_tensor(want) or isinstance(want, np.ndarray | np.number | np.bool_ | complex):
-        return _numbers_differ(got, want, tolerance)
-    if isinstance(want, bool | int | float):
+    numbers = bool | int | float | complex | np.number | np.bool_ | np.ndarray | torch.Tensor
+    if isinstance(want, numbers):
         return _numbers_differ(got, want, tolerance)
     try:
         same = type(got) is type(want) and bool(got == want)
@@ -389,20 +389,17 @@ def _numbers_differ(got, want, tolerance):
 
 def _other_kind(got, want):
     """A string, a tensor for an array, a list for an array: what it is and how to mend it."""
-    scalar = np.ndim(want) == 0 if not torch.is_tensor(want) else False
-    whole = isinstance(want, int | np.integer) and not isinstance(want, bool)
-    if isinstance(got, str | bytes) or getattr(getattr(got, "dtype", None), "kind", "") in "SU":
-        if hasattr(got, "dtype") or isinstance(got, str | bytes):
-            return "it is a string" + (", and should be an integer." if whole
-                                       else ", expected numbers.")
+    text = isinstance(got, str | bytes)
+    if text or isinstance(got, np.ndarray) and got.dtype.kind in "SU":
+        whole = isinstance(want, int | np.integer) and not isinstance(want, bool)
+        return f"it is a string, {'and should be an integer' if whole else 'expected numbers'}."
     if torch.is_tensor(got) and not torch.is_tensor(want):
-        if scalar and got.ndim == 0:
-            return "it is a PyTorch tensor; this lesson computes in NumPy: call .item()."
         call = ".detach().numpy()" if got.requires_grad else ".numpy()"
+        call = ".item()" if got.ndim == np.ndim(want) == 0 else call
         return f"it is a PyTorch tensor; this lesson computes in NumPy: call {call}."
     if torch.is_tensor(want) and not torch.is_tensor(got):
         return f"it is {_kind(got)}, expected a PyTorch tensor of shape {tuple(want.shape)}."
-    if not scalar and isinstance(want, np.ndarray) and not isinstance(got, np.ndarray):
+    if isinstance(want, np.ndarray) and want.ndim and not isinstance(got, np.ndarray):
         return f"it is {_kind(got)}, expected a NumPy array of shape {want.shape}."
     return None
 
@@ -431,7 +428,7 @@ def _other_numbers(a, b):
         if first == b.item():
             return f"it is {first!r}, and should be an integer: {b.item()}."
         return f"it is {first!r}, expected the integer {b.item()}."
-    if (a.dtype.kind == "b") != (b.dtype.kind == "b") or a.dtype.kind > "b" == b.dtype.kind:
+    if (a.dtype.kind == "b") != (b.dtype.kind == "b"):
         what = repr(first) if a.ndim == 0 else f"of dtype {a.dtype}"
         return f"it is {what}, expected {b.item() if b.ndim == 0 else f'dtype {b.dtype}'}."
     if a.dtype.kind == "c" and b.dtype.kind != "c":
@@ -445,8 +442,7 @@ def _other_precision(got, want, gap, wrong):
     should = should or ("float64" if isinstance(want, float) else "")
     if not has or has == should:
         return None
-    has_eps, eps = (torch.finfo(getattr(torch, name)).eps if "float" in name else 0.0
-                    for name in (has, should))
+    has_eps, eps = map(_rounding, (has, should))
     if has_eps > eps > 0 and gap <= min(0.01, 1000 * has_eps):
         if gap == 0:
             return f"its dtype is {has}, expected {should}."
@@ -456,6 +452,12 @@ def _other_precision(got, want, gap, wrong):
     if not wrong and (torch.is_tensor(want) or integers_for_floats):
         return f"its dtype is {has}, expected {should}."
     return None
+
+
+def _rounding(dtype):
+    """Relative rounding error of a dtype by its name; 0 for integers."""
+    kind = getattr(torch, dtype, torch.float64) if "float" in dtype else torch.int64
+    return torch.finfo(kind).eps if kind.is_floating_point else 0.0
 
 
 def _apart(a, place, b):
@@ -485,7 +487,9 @@ def _text(how, value):
 
 
 def _repr(value):
-    return _text(reprlib.repr, value)
+    """A short repr; the kind where it would be an address."""
+    text = _text(reprlib.repr, value)
+    return _kind(value) if " at 0x" in text else text
 
 
 def _kind(value):

@@ -118,6 +118,8 @@ def train(
     The state is carried from chunk to chunk and reset where the text starts again; its gradient
     is cut at each chunk (truncated BPTT). Same seed, same text: same run.
     """
+    if chunk < 1:
+        raise ValueError(f"chunk is {chunk}: it has to be at least 1 step")
     text = check_indices(text, vocab_size, "character")
     if len(text) < chunk + 2:
         raise ValueError(
@@ -159,6 +161,8 @@ def sample(
         raise ValueError(
             f"temperature is {temperature}: it has to be above 0 (0.01 is near greedy)"
         )
+    if np.shape(h) != p.b_h.shape:
+        raise ValueError(f"the state has shape {np.shape(h)}: expected {p.b_h.shape}")
     index = int(check_indices([first], len(p.b_y))[0])
     drawn = np.empty(length, dtype=np.int64)
     for t, u in enumerate(rng.random(length)):

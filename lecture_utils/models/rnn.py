@@ -153,6 +153,8 @@ def truncated_bptt(
     if chunk < 1:
         raise ValueError(f"chunk is {chunk}: it has to be at least 1 step")
     xs, h = _checked(p, xs, h0)
+    if len(targets) != len(xs):
+        raise ValueError(f"{len(xs)} inputs but {len(targets)} targets: there is one per step")
     loss, dp = 0.0, RNNParameters(*(np.zeros_like(w) for w in p))
     for start in range(0, len(xs), chunk):
         part = slice(start, start + chunk)
@@ -166,7 +168,7 @@ def truncated_bptt(
 
 
 def gradient_flow(
-    p: RNNParameters, hs: Float[Array, "T+1 H"], dys: Float[Array, "T V"]
+    p: RNNParameters, hs: Float[Array, "states H"], dys: Float[Array, "T V"]
 ) -> Float[Array, "T T"]:
     """flow[t, k] = norm of d loss_t / d h_k for k <= t (0 above the diagonal): who teaches whom."""
     T = len(dys)
@@ -187,6 +189,9 @@ class RNNCell(nn.Module):
 
     def __init__(self, input_size: int, hidden_size: int):
         super().__init__()
+        for name, size in [("input", input_size), ("hidden", hidden_size)]:
+            if size < 1:
+                raise ValueError(f"{name}_size is {size}: it has to be at least 1")
         bound = hidden_size**-0.5
         self.W_xh = nn.Parameter(torch.empty(hidden_size, input_size).uniform_(-bound, bound))
         self.W_hh = nn.Parameter(torch.empty(hidden_size, hidden_size).uniform_(-bound, bound))
@@ -205,8 +210,11 @@ def unroll(
     """Apply one cell along time: the states after each input. h = 0 if not given."""
     if xs.shape[1] == 0:
         raise ValueError("the sequence has length 0: give at least one step")
+    expected = (len(xs), cell.W_hh.shape[1])
     if h is None:
-        h = xs.new_zeros(len(xs), cell.W_hh.shape[1])
+        h = xs.new_zeros(expected)
+    if h.shape != expected:  # (1, H) would be stretched over the batch without a word
+        raise ValueError(f"the state has shape {tuple(h.shape)}: expected {expected}, (B, H)")
     hs = []
     for x in xs.unbind(dim=1):
         h = cell(x, h)
@@ -227,11 +235,12 @@ def check_indices(indices, size: int, what: str = "token") -> Int[Array, "T"]:
 
     NumPy would take -1 for the last row and say nothing.
     """
-    indices = np.asarray(indices, dtype=np.int64)
-    outside = np.flatnonzero((indices < 0) | (indices >= size))
+    given = np.asarray(indices)
+    indices = given.astype(np.int64)
+    outside = np.flatnonzero((indices < 0) | (indices >= size) | (indices != given))
     if len(outside):
         t = outside[0]
-        raise ValueError(f"{what} {indices[t]} at step {t} is outside the vocabulary 0..{size - 1}")
+        raise ValueError(f"{what} {given[t]} at step {t} is outside the vocabulary 0..{size - 1}")
     return indices
 
 

@@ -154,7 +154,7 @@ def test_unknown_name_offers_near_names_and_the_list(shipped):
         checkpoints.experiment("run")
 
 
-def test_unknown_path_names_the_folder(shipped, tmp_path):
+def test_unknown_path_names_the_folder(tmp_path):
     folder = tmp_path / "mine"
     checkpoints.save(folder / "tiny", random_tiny(0), CARD)
     with pytest.raises(FileNotFoundError) as caught:
@@ -326,17 +326,17 @@ BUSY = PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 @pytest.mark.parametrize(
     "function, replacement, error",
     [
-        ("fsync", fails(FULL), FULL),
-        ("fsync", fails(FULL, works=1), FULL),
-        ("replace", refuses(BUSY, ".safetensors", ".csv"), BUSY),
-        ("replace", refuses(BUSY, ".json"), BUSY),  # the weights have their name, the card has not
+        ("fsync", lambda: fails(FULL), FULL),
+        ("fsync", lambda: fails(FULL, works=1), FULL),
+        ("replace", lambda: refuses(BUSY, ".safetensors", ".csv"), BUSY),
+        ("replace", lambda: refuses(BUSY, ".json"), BUSY),  # the weights have their name already
     ],
 )
 def test_a_failed_save_leaves_everything_as_it_was(
     shipped, monkeypatch, function, replacement, error, links
 ):
     before = contents(shipped)
-    monkeypatch.setattr(os, function, replacement)
+    monkeypatch.setattr(os, function, replacement())
     if not links:  # as on a memory stick
         monkeypatch.setattr(os, "link", no_links)
     for name in ("tiny", "brand_new"):

@@ -10,17 +10,20 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections import namedtuple
 from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from lecture_utils.training import fit as fit_module
-from lecture_utils.training.fit import fit
+from lecture_utils.training import resume
+from lecture_utils.training.fit import fit, to_device
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -142,6 +145,48 @@ def test_model_trains_in_train_mode_again_after_the_consumer_sampled():
     assert modes == [True] * 3
 
 
+@pytest.mark.parametrize("steps", [2, 9])  # to the end, or a break
+@pytest.mark.parametrize("mode", [True, False])
+def test_the_model_ends_in_the_mode_it_came_in(mode, steps):
+    model = small_model(0, nn.BatchNorm1d(5)).train(mode)
+    model[2].eval()  # a part that is frozen
+    for step in fit(model, some_batches(), loss=mse, steps=steps):
+        if step.index == 2:
+            break
+    assert [module.training for module in model] == [mode, mode, False, mode]
+    assert model.training == mode
+
+
+def test_only_what_the_optimizer_holds_is_trained_counted_and_clipped():
+    """The gradients of the others would grow from step to step, and shrink those with `clip`."""
+    by_hand, batches = small_model(), some_batches()
+    sgd, norms = torch.optim.SGD(by_hand[2].parameters(), 0.1), []
+    for i in range(6):
+        by_hand.zero_grad()
+        mse(by_hand, batches[i % 3]).backward()
+        norms.append(nn.utils.clip_grad_norm_(by_hand[2].parameters(), 0.3).item())
+        sgd.step()
+
+    model = small_model()
+    model[0].weight.grad = torch.full_like(model[0].weight, 1e6)  # left from before
+    optimizer = torch.optim.SGD(model[2].parameters(), 0.1)
+    steps = run(model, batches, steps=6, optimizer=optimizer, clip=0.3)
+    assert [s.grad_norm for s in steps] == norms
+    assert same_weights(model, by_hand)
+    assert torch.equal(model[0].weight.grad, by_hand[0].weight.grad)  # of one step, not of six
+
+
+def test_bfloat16_that_is_only_emulated_does_not_count(monkeypatch):
+    def as_on_a_t4(including_emulation=True):
+        return including_emulation
+
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", as_on_a_t4)
+    assert not fit_module._has_bfloat16(torch.device("cuda"))
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: True)
+    assert fit_module._has_bfloat16(torch.device("cuda"))
+    assert not fit_module._has_bfloat16(torch.device("cpu"))
+
+
 def test_batches_move_whatever_they_are_packed_in(monkeypatch):
     moved = []
     monkeypatch.setattr(
@@ -150,10 +195,20 @@ def test_batches_move_whatever_they_are_packed_in(monkeypatch):
     Pair = namedtuple("Pair", "x y")
     t = torch.zeros(2)
     device = torch.device("cpu")
-    packed = fit_module._to({"a": (t, [t, "text"]), "b": Pair(t, 3)}, device)
+    packed = to_device({"a": (t, [t, "text"]), "b": Pair(t, 3)}, device)
     assert moved == [device] * 3
     assert packed == {"a": (t, [t, "text"]), "b": Pair(t, 3)}
     assert type(packed["b"]) is Pair
+
+
+def test_anything_that_has_a_to_is_moved():
+    class Scenes:
+        def to(self, device):
+            return f"on {device}"
+
+    assert to_device([Scenes(), {"x": Scenes()}, 1], "cpu") == ["on cpu", {"x": "on cpu"}, 1]
+    sequences = nn.utils.rnn.pack_sequence([torch.ones(2), torch.ones(1)])  # a tuple with a `.to`
+    assert to_device(sequences, "meta").data.device.type == "meta"
 
 
 # Where batches come from -----------------------------------------------------------------------
@@ -330,6 +385,54 @@ def test_full_disk_stops_with_the_old_file_intact(tmp_path, monkeypatch):
     assert os.listdir(tmp_path) == ["run"]
 
 
+def read_only(**_):
+    raise OSError(errno.EROFS, "Read-only file system")
+
+
+def test_a_folder_that_cannot_be_written_is_noticed_before_the_first_step(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match="cannot write .*file/run: .*Choose a file in a folder"):
+        next(fit(small_model(), some_batches(), loss=mse, steps=5, save_to=tmp_path / "file/run"))
+    with pytest.raises(IsADirectoryError, match="is a folder: name a file in it"):
+        next(fit(small_model(), some_batches(), loss=mse, steps=5, save_to=tmp_path))
+    monkeypatch.setattr(tempfile, "TemporaryFile", read_only)
+    model = small_model()
+    with pytest.raises(OSError, match="cannot write .*run: Read-only file system"):
+        next(fit(model, some_batches(), loss=mse, steps=5, save_to=tmp_path / "run"))
+    assert same_weights(model, small_model())
+    assert os.listdir(tmp_path) == ["file"]
+
+
+@pytest.mark.parametrize("collected", [True, False])
+def test_an_older_run_that_is_closed_later_leaves_the_newer_ones_file(
+    tmp_path, collected, monkeypatch
+):
+    def start():
+        return fit(small_model(), some_batches(), loss=mse, steps=9, save_to=tmp_path / "run")
+
+    older = start()
+    next(older), next(older)
+    monkeypatch.chdir(tmp_path)
+    newer = fit(small_model(), some_batches(), loss=mse, steps=9, save_to="run")
+    for _ in range(5):
+        next(newer)
+    newer.close()
+    if collected:
+        del newer
+    before = (tmp_path / "run").read_bytes()
+    with pytest.raises(RuntimeError, match="a newer run has taken over .*run: iterate over that"):
+        next(older)
+    older.close()
+    assert (tmp_path / "run").read_bytes() == before
+
+    older = start()
+    assert next(older).index == 6
+    run(small_model(), steps=9, save_to=tmp_path / "run")
+    before = (tmp_path / "run").read_bytes()
+    older.close()
+    assert (tmp_path / "run").read_bytes() == before
+
+
 # Saved and resumed -----------------------------------------------------------------------------
 
 def numbers_for_ever(count):
@@ -379,12 +482,21 @@ def test_ten_steps_a_fresh_process_and_ten_more_are_twenty(tmp_path):
         assert resumed[kind][1] == parameters, kind
 
 
-def test_a_finished_run_has_no_more_steps(tmp_path):
-    model = small_model()
-    run(model, save_to=tmp_path / "run")
+def test_a_finished_run_has_no_more_steps_and_says_so(tmp_path, capsys, monkeypatch):
+    model, path = small_model(), tmp_path / "run"
+    run(model, save_to=path)
+    assert capsys.readouterr().out == ""
+    monkeypatch.setattr(tempfile, "TemporaryFile", read_only)  # nothing is left to be written
     again = small_model(7)
-    assert run(again, save_to=tmp_path / "run") == []
+    assert run(again, save_to=path) == []
     assert same_weights(again, model)
+    assert capsys.readouterr().out == f"{path} has 5 steps already: none is left of steps=5\n"
+
+
+def test_a_run_that_goes_on_says_so(tmp_path, capsys):
+    run(small_model(), steps=3, save_to=tmp_path / "run")
+    run(small_model(), save_to=tmp_path / "run")
+    assert capsys.readouterr().out == f"going on after step 3 of {tmp_path / 'run'}\n"
 
 
 def test_seconds_go_on_where_they_stopped(tmp_path):
@@ -404,35 +516,97 @@ def test_momentum_is_resumed_too(tmp_path):
     assert same_weights(train(9, tmp_path / "run"), train(9, None))
 
 
+def test_the_optimizers_memory_finds_its_parameters_by_name(tmp_path):
+    """Whatever their order in the optimizer, and where one of them has no memory yet."""
+
+    def train(steps, path, turned):
+        model = small_model(0, nn.PReLU())
+        model.register_parameter("unused", nn.Parameter(torch.zeros(3)))
+        parameters = list(model.parameters())
+        optimizer = torch.optim.Adam(parameters[::-1] if turned else parameters, 0.01)
+        run(model, steps=steps, optimizer=optimizer, save_to=path)
+        return model
+
+    train(4, tmp_path / "run", turned=False)
+    assert same_weights(train(9, tmp_path / "run", turned=True), train(9, None, turned=False))
+
+
+def refused(path, model, match, batches=None, **options):
+    """The run is refused and nothing has changed: model, optimizer, file, random state."""
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    file, state = path.read_bytes(), torch.get_rng_state()
+    with pytest.raises(ValueError, match=match):
+        run(model, batches, save_to=path, **options)
+    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+    assert torch.equal(torch.get_rng_state(), state)
+    assert path.read_bytes() == file
+    if "optimizer" in options:
+        assert not options["optimizer"].state
+
+
 def test_a_run_of_another_model_or_optimizer_is_not_resumed(tmp_path):
     run(small_model(), steps=2, save_to=tmp_path / "run")
-    with pytest.raises(ValueError, match=r"run \(delete it.*does not fit.*'2.num_batches_tracked'"):
-        run(small_model(0, nn.BatchNorm1d(5)), save_to=tmp_path / "run")
-    model = small_model()
-    with pytest.raises(ValueError, match="trained with Adam, not SGD"):
-        sgd = torch.optim.SGD(model.parameters(), 0.1)
-        run(model, optimizer=sgd, save_to=tmp_path / "run")
+    refused(
+        tmp_path / "run",
+        small_model(0, nn.BatchNorm1d(5)),
+        r"run \(delete it.*does not fit.*'2.num_batches_tracked'",
+    )
+    model = small_model(7)
+    sgd = torch.optim.SGD(model.parameters(), 0.1)
+    refused(tmp_path / "run", model, "trained with Adam, not SGD", optimizer=sgd)
+    adam = torch.optim.Adam(model[2].parameters())
+    refused(
+        tmp_path / "run",
+        model,
+        r"another choice of parameters \(0.bias, 0.weight differ\)",
+        optimizer=adam,
+    )
 
 
 @pytest.mark.parametrize("damage", [lambda d: d[:-10], lambda d: b"", lambda d: b"PK" + d[2:]])
 def test_a_damaged_run_is_named_with_the_remedy(tmp_path, damage):
     run(small_model(), steps=2, save_to=tmp_path / "run")
     (tmp_path / "run").write_bytes(damage((tmp_path / "run").read_bytes()))
-    with pytest.raises(ValueError, match="run is not a run that fit saved.*Delete it"):
-        run(small_model(), save_to=tmp_path / "run")
+    refused(tmp_path / "run", small_model(7), "run is not a run that fit saved.*Delete it")
+
+
+def test_a_flipped_bit_is_noticed_wherever_it_is(tmp_path):
+    """In the weights, in the optimizer's memory, in the step, in the random states."""
+    path = tmp_path / "run"
+    run(small_model(), steps=2, save_to=path)
+    data = path.read_bytes()
+    places = [data.index(word) for word in (b"done", b"seconds", b"taken", b"python", b"sha256")]
+    body = 8 + int.from_bytes(data[:8], "little")
+    places = [*(place + 9 for place in places), *range(9, body, body // 20), body, len(data) - 1]
+    for place in places:
+        path.write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
+        refused(path, small_model(7), "run is not a run that fit saved.*Delete it")
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", "7", '{"done": 2}', '{"done": "two"}'])
+@pytest.mark.parametrize("signed", [True, False])
+def test_a_header_that_is_no_run_is_named_with_the_remedy(tmp_path, text, signed):
+    tensors = {f"model.{name}": value for name, value in small_model().state_dict().items()}
+    header = {"run": text} | ({"sha256": resume._digest(text, tensors)} if signed else {})
+    safetensors.torch.save_file(tensors, tmp_path / "run", header)
+    refused(tmp_path / "run", small_model(7), "run is not a run that fit saved.*Delete it")
+
+
+def test_odd_tensors_have_a_digest():
+    for value in (torch.zeros(0, 3), torch.tensor(True), torch.ones(2, dtype=torch.bfloat16)):
+        assert resume._digest("", {"x": value}) != resume._digest("", {"y": value})
+        assert resume._digest("", {"x": value}) != resume._digest("", {"x": value[None]})
 
 
 def test_a_generator_in_use_is_not_taken_for_a_new_one(tmp_path):
     batches = ((x, y) for _ in range(9) for x, y in some_batches())
     run(small_model(), batches, steps=2, save_to=tmp_path / "run")
-    with pytest.raises(ValueError, match="make the generator anew"):
-        run(small_model(), batches, steps=5, save_to=tmp_path / "run")
+    refused(tmp_path / "run", small_model(7), "make the generator anew", batches)
 
 
 def test_a_list_does_not_go_on_where_an_iterator_stopped(tmp_path):
     run(small_model(), iter(some_batches()), steps=2, save_to=tmp_path / "run")
-    with pytest.raises(ValueError, match="drew from an iterator when it was saved"):
-        run(small_model(), save_to=tmp_path / "run")
+    refused(tmp_path / "run", small_model(7), "drew from an iterator when it was saved")
 
 
 # Progress --------------------------------------------------------------------------------------
@@ -549,7 +723,7 @@ def in_fresh_processes(count, *arguments, **variables):
     for process in started:
         out, errors = process.communicate(timeout=60)
         assert process.returncode == 0, errors
-        answers.append(json.loads(out))
+        answers.append(json.loads(out.splitlines()[-1]))  # after what fit says
     return answers
 
 

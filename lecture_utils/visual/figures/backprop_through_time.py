@@ -179,10 +179,8 @@ def parting_of_ways(differences: dict[str, np.ndarray]) -> Picture:
             label=label,
         )
         crossed = np.flatnonzero(values > 1e-6)
-        ends.append(
-            f"{label}: above one in a million from iteration "
-            f"{crossed[0] + 1 if len(crossed) else 'never'}"
-        )
+        when = f"from iteration {crossed[0] + 1}" if len(crossed) else "never"
+        ends.append(f"{label}: above one in a million {when}")
     ax.axhline(1e-6, color=COLOURS["reference"], ls="--", lw=1)
     ax.text(len(values), 2e-6, "one in a million", fontsize=9, color="#555555", ha="right")
     ax.set(yscale="log", xlabel="iteration", ylabel="relative difference of the loss")

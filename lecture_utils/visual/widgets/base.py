@@ -8,6 +8,7 @@ without imports: no server but the notebook's own is ever asked for anything.
 import base64
 import html
 import json
+import math
 import os
 from pathlib import Path
 
@@ -54,23 +55,36 @@ def pack(array, kind: str = "float32") -> dict:
     kind: "float64" or "float32" keep the numbers; "int8" (signed) and "uint8" (nonnegative) keep
     about 1 % of each row's largest absolute value, enough for colour, in a quarter of the bytes.
     """
+    if kind not in ("float64", "float32", "int8", "uint8"):
+        raise ValueError(f"kind is {kind!r}: write 'float64', 'float32', 'int8' or 'uint8'")
+    if hasattr(array, "detach"):  # a tensor, perhaps with a gradient, on a GPU or in bfloat16
+        array = array.detach().cpu().double().numpy()
     array = np.asarray(array, dtype=float)
-    if not np.isfinite(array).all():
-        where = np.argwhere(~np.isfinite(array))[0].tolist()
-        raise ValueError(f"value {array[tuple(where)]} at {where}: pass finite numbers only")
+    stored = np.float32 if kind != "float64" else np.float64  # the scales are float32
+    with np.errstate(over="ignore"):
+        finite = np.isfinite(array.astype(stored))
+    if not finite.all():
+        where = np.argwhere(~finite)[0].tolist()
+        raise ValueError(
+            f"value {array[tuple(where)]} at {where} is not finite as {np.dtype(stored)}: pass "
+            "finite numbers only"
+        )
     packed = {"kind": kind, "shape": list(array.shape)}
     if kind in ("float32", "float64"):
         return packed | {"data": array.astype(np.dtype(kind).newbyteorder("<")).tobytes()}
-    if kind not in ("int8", "uint8"):
-        raise ValueError(f"kind is {kind!r}: write 'float64', 'float32', 'int8' or 'uint8'")
     if kind == "uint8" and (array < 0).any():
         raise ValueError(f"{array.min()} is negative: pack signed values with kind='int8'")
     steps = 127 if kind == "int8" else 255
-    rows = array.reshape(-1, array.shape[-1]) if array.ndim else array.reshape(1, 1)
+    rows = array.reshape(_rows(array.shape))
     scale = np.abs(rows).max(axis=1, keepdims=True, initial=0.0) / steps
     scale[scale == 0] = 1.0
     data = np.rint(rows / scale).astype(kind)
     return packed | {"data": data.tobytes(), "scale": scale.astype("<f4").tobytes()}
+
+
+def _rows(shape):
+    """(how many rows, how long): the last axis is a row; a single number is one row of one."""
+    return (math.prod(shape[:-1]), shape[-1]) if len(shape) else (1, 1)
 
 
 def unpack(packed: dict) -> np.ndarray:
@@ -79,7 +93,7 @@ def unpack(packed: dict) -> np.ndarray:
     values = data.astype(float)
     if "scale" in packed:
         scale = np.frombuffer(bytes(packed["scale"]), "<f4").astype(float)
-        values = (values.reshape(len(scale), -1) * scale[:, None]).ravel()
+        values = values.reshape(_rows(packed["shape"])) * scale[:, None]
     return values.reshape(packed["shape"])
 
 
