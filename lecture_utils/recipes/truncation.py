@@ -84,7 +84,10 @@ def main(argv: list[str]) -> None:
                      seconds=perf_counter() - start),
             )  # fmt: skip
     at_25 = [row["cosine"] for row in rows if row["chunk"] == 25]
-    metrics = {"median cosine at chunk 25": round(float(np.median(at_25)), 3), "lowest": float(min(at_25))}
+    metrics = {
+        "median cosine at 25": round(float(np.median(at_25)), 3),
+        "lowest": float(min(at_25)),
+    }
     checkpoints.save_experiment(
         NAME,
         rows,

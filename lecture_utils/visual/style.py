@@ -1,7 +1,7 @@
 """How every figure of the course looks: one colour per quantity, safe for colour-blind readers.
 
-The hues are those of Okabe and Ito (2008), with a darker purple for gradients. Sign is blue (-) to orange (+) on near-white, at
-80 % strength so that black ink stays readable on it.
+The hues are those of Okabe and Ito (2008), with a darker purple for gradients. Sign is blue (-)
+to orange (+) on near-white, at 80 % strength so that black ink stays readable on it.
 """
 
 import base64
