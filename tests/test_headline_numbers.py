@@ -240,7 +240,7 @@ def test_size_of_the_chart_and_of_min_char_rnn():
     V = len(distinct)
     modules = nn.RNN(V, 100), nn.Linear(100, V)
     parameters = sum(w.numel() for m in modules for w in m.parameters()) - 100
-    assert numbers(TWO, rf"N\(0, 1\): {NUMBER} parameters") == [parameters] == [17_939]
+    assert numbers(TWO, rf"biases zero: {NUMBER} parameters") == [parameters] == [17_939]
 
 
 def test_loss_of_a_uniform_guess_over_a_chunk():
