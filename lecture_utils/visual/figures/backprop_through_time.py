@@ -111,7 +111,8 @@ def learned_and_remembered(recall: dict, lag: int, held: dict, horizon: int) -> 
     left.set(
         xlabel="training window (steps)",
         ylabel="recall accuracy",
-        ylim=(0, 1.06),
+        ylim=(0, 1.5),  # room for the legend
+        yticks=np.linspace(0, 1, 6),
         title=f"what is learned (lag {lag}; dotted: reaches it)",
     )
     left.legend(frameon=False, fontsize=9, loc="upper left")
@@ -128,7 +129,7 @@ def learned_and_remembered(recall: dict, lag: int, held: dict, horizon: int) -> 
         ylim=(0, 1.06),
         title=f"what is remembered (dotted: horizon {horizon})",
     )
-    right.legend(frameon=False, fontsize=9, loc="lower left")
+    right.legend(frameon=False, fontsize=9, loc="lower right")
     for ax in (left, right):
         ax.title.set_fontsize(10)
     return described(
