@@ -7,7 +7,7 @@
 sigma_1, the largest singular value of W_hh: sigma_1 < 1/gamma is enough for the gradient to
 vanish; sigma_1 > 1/gamma is necessary for it to explode, and not enough. Without a non-linearity
 the product is W_hh^(T-k), and the largest |eigenvalue|, the spectral radius, decides.
-T time, H hidden. Source: Pascanu, Mikolov and Bengio (2013); Bengio, Simard and Frasconi (1994).
+T time, H hidden; states = T + 1. Source: Pascanu, Mikolov and Bengio (2013); Bengio, Simard and Frasconi (1994).
 """
 
 import numpy as np
@@ -22,8 +22,8 @@ def step_jacobian(W_hh: Float[Array, "H H"], h: Float[Array, "H"]) -> Float[Arra
 
 
 def jacobian_products(
-    W_hh: Float[Array, "H H"], hs: Float[Array, "T+1 H"]
-) -> Float[Array, "T+1 H H"]:
+    W_hh: Float[Array, "H H"], hs: Float[Array, "states H"]
+) -> Float[Array, "states H H"]:
     """d h_T / d h_k for k = 0, ..., T; the last one is the identity. hs[0] is the first state."""
     products = [np.eye(len(W_hh))]
     for h in hs[:0:-1]:
@@ -31,7 +31,7 @@ def jacobian_products(
     return np.array(products[::-1])
 
 
-def linear_products(W_hh: Float[Array, "H H"], steps: int) -> Float[Array, "T+1 H H"]:
+def linear_products(W_hh: Float[Array, "H H"], steps: int) -> Float[Array, "states H H"]:
     """The same without a non-linearity: W_hh^(T-k) for k = 0, ..., T."""
     return jacobian_products(W_hh, np.zeros((steps + 1, len(W_hh))))
 
