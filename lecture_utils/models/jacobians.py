@@ -7,7 +7,8 @@
 sigma_1, the largest singular value of W_hh: sigma_1 < 1/gamma is enough for the gradient to
 vanish; sigma_1 > 1/gamma is necessary for it to explode, and not enough. Without a non-linearity
 the product is W_hh^(T-k), and the largest |eigenvalue|, the spectral radius, decides.
-T time, H hidden; states = T + 1. Source: Pascanu, Mikolov and Bengio (2013); Bengio, Simard and Frasconi (1994).
+T time, H hidden; there are T + 1 states. Source: Pascanu, Mikolov and Bengio (2013); Bengio,
+Simard and Frasconi (1994).
 """
 
 import numpy as np
