@@ -1,5 +1,6 @@
 """A claim is a measurement: printed with its number, and raised when the finding changes."""
 
+from textwrap import fill
 from typing import Literal
 
 import numpy as np
@@ -35,7 +36,11 @@ def claim(
         raise ValueError(f"kind is {kind!r}: write 'result' or 'speed'")
     found = "reproduced" if holds else "not reproduced"
     verdict = f"on this machine: {'yes' if holds else 'no'}" if kind == "speed" else found
-    print(f"Claim {number}: {statement}\n  measured: {measured}  ->  {verdict}")
+    print(
+        fill(f"Claim {number}: {statement}", 96, subsequent_indent="    "),
+        fill(f"  measured: {measured}  ->  {verdict}", 96, subsequent_indent="    "),
+        sep="\n",
+    )
     if kind == "result" and found != finding:
         raise FindingChanged(
             f"claim {number} is recorded as {finding!r}, but this run measured {measured}. "
