@@ -9,6 +9,7 @@ import hashlib
 import os
 import re
 import unicodedata
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -72,12 +73,17 @@ def known_words(sample: str, text: str) -> list[bool]:
 
     A word is a run of letters and apostrophes; capitals count as small letters.
     """
-    vocabulary = {word.lower() for word in WORD.findall(text)}
+    vocabulary = _words_of(text)
     marks = [False] * len(sample)
     for match in WORD.finditer(sample):
         if match.group().lower() in vocabulary:
             marks[match.start() : match.end()] = [True] * len(match.group())
     return marks
+
+
+@lru_cache(maxsize=4)  # one text, many samples
+def _words_of(text):
+    return frozenset(word.lower() for word in WORD.findall(text))
 
 
 def download_folder() -> Path:

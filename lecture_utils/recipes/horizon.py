@@ -19,6 +19,7 @@ from torch.nn.functional import cross_entropy
 from tqdm import tqdm
 
 from lecture_utils.datasets import puzzles
+from lecture_utils.models.jacobians import spectral_radius
 from lecture_utils.recipes._card import card
 from lecture_utils.runtime import seed
 from lecture_utils.training.checkpoints import save_experiment
@@ -53,7 +54,7 @@ def learn_recall(
     if deaf:
         net.weight_ih_l0.data[:, :4] = 0
     before = net.weight_ih_l0[:, :4].detach().clone()
-    radius = spectral_radius(net.weight_hh_l0)
+    radius = spectral_radius(net.weight_hh_l0.detach().numpy())
     parameters = (
         [*readout.parameters()] if readout_only else [*net.parameters(), *readout.parameters()]
     )
@@ -75,12 +76,8 @@ def learn_recall(
         right.float().mean().item(),
         (net.weight_ih_l0[:, :4] - before).abs().max().item(),
         radius,
-        spectral_radius(net.weight_hh_l0),
+        spectral_radius(net.weight_hh_l0.detach().numpy()),
     )
-
-
-def spectral_radius(W: torch.Tensor) -> float:
-    return torch.linalg.eigvals(W.detach()).abs().max().item()
 
 
 def learn_switch(run: int, chunk: int = 2, steps: int = 600) -> Bool[np.ndarray, "2 1000"]:
