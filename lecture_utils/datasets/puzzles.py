@@ -1,10 +1,11 @@
-"""Puzzles whose right answer is known: parity, reversal, recall, a switch, and the word hello.
+"""Puzzles whose right answer is known, from the word hello to sums over a hundred steps.
 
-Each returns integer arrays (inputs, targets), one row per example. N examples, T steps.
+Each returns arrays (inputs, targets), one row per example; its docstring says what an answer is
+worth that ignores the input. N examples, T steps.
 """
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float, Int
 
 Array = np.ndarray
 
@@ -62,6 +63,51 @@ def switch(
     inputs[:, 0] = rng.integers(0, 2, examples)
     last_set = np.maximum.accumulate(np.where(inputs < 2, np.arange(length), 0), axis=1)
     return inputs, np.take_along_axis(inputs, last_set, axis=1)
+
+
+def temporal_order(
+    examples: int, length: int, rng: np.random.Generator, keys: int = 2
+) -> tuple[Int[Array, "N T"], Int[Array, "N"]]:
+    """Keys A and B (0 and 1) hidden among distractors (2 to 5): in which order did they come?
+
+    The first key lies in [0.1 T, 0.2 T), the second in [0.5 T, 0.6 T), a third in [0.7 T, 0.8 T).
+    The answer is one of 2**keys orders, read as a binary number (AB = 1); guessing, like naming
+    the commonest order, is right 1 time in 2**keys, and knowing the last key 1 time in
+    2**(keys - 1). Source: Hochreiter and Schmidhuber (1997); positions as in Pascanu et al. (2013).
+    """
+    _at_least(1, examples=examples)
+    _at_least(10, length=length)  # shorter, and a key would have no place to be
+    if keys not in (2, 3):
+        raise ValueError(f"keys is {keys}: this puzzle has 2 or 3")
+    inputs = rng.integers(2, 6, (examples, length))
+    order = rng.integers(0, 2, (examples, keys))
+    for key, tenth in enumerate((1, 5, 7)[:keys]):
+        first, end = -(-tenth * length // 10), -(-(tenth + 1) * length // 10)  # rounded up
+        inputs[np.arange(examples), rng.integers(first, end, examples)] = order[:, key]
+    return inputs, order @ (2 ** np.arange(keys)[::-1])
+
+
+def adding(
+    examples: int, length: int, rng: np.random.Generator
+) -> tuple[Float[Array, "N T 2"], Float[Array, "N"]]:
+    """The sum of two marked numbers. Each step: a number from [0, 1), and a mark, 1 or 0.
+
+    One mark lies in each half. Always answering 1 leaves a mean squared error of `ADDING_TRIVIAL`.
+    Source: Hochreiter and Schmidhuber (1997), in the form of Le, Jaitly and Hinton (2015).
+    """
+    _at_least(1, examples=examples)
+    _at_least(2, length=length)
+    inputs = np.zeros((examples, length, 2))
+    inputs[..., 0] = rng.random((examples, length))
+    each, half = np.arange(examples), length // 2
+    marks = rng.integers(0, half, examples), rng.integers(half, length, examples)
+    for mark in marks:
+        inputs[each, mark, 1] = 1
+    return inputs, sum(inputs[each, mark, 0] for mark in marks)
+
+
+ADDING_TRIVIAL = 1 / 6
+"""Variance of the sum of two uniform numbers, 2 / 12: the error of always answering 1."""
 
 
 def _at_least(smallest, **numbers):

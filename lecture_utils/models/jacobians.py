@@ -11,6 +11,8 @@ T time, H hidden; there are T + 1 states. Source: Pascanu, Mikolov and Bengio (2
 Simard and Frasconi (1994).
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from jaxtyping import Float
 
@@ -47,19 +49,65 @@ def spectral_radius(W: Float[Array, "H H"]) -> float:
     return float(np.abs(np.linalg.eigvals(W)).max())
 
 
-def clip_by_norm(g: Float[Array, "*shape"], limit: float) -> Float[Array, "*shape"]:
-    """g limit / |g| if |g| > limit, else g: shorter, in the same direction."""
-    _positive(limit)
-    norm = np.linalg.norm(g)
-    return g * (limit / norm) if norm > limit else g
+def orthogonal(gaussian: Float[Array, "H H"]) -> Float[Array, "H H"]:
+    """An orthogonal matrix from one of Gaussian numbers: Q of G = QR, R with a positive diagonal.
+
+    Q^T Q = 1: it turns and reflects, and keeps every length. With the signs so fixed, Q is uniform
+    over all orthogonal matrices (Mezzadri, 2007).
+    """
+    Q, R = np.linalg.qr(gaussian)
+    return Q * np.sign(np.diag(R))
 
 
-def clip_by_value(g: Float[Array, "*shape"], limit: float) -> Float[Array, "*shape"]:
+def norm_penalty(
+    W_hh: Float[Array, "H H"], hs: Float[Array, "states B H"], dhs: Float[Array, "states B H"]
+) -> tuple[float, Float[Array, "H H"]]:
+    """Pascanu's regulariser, and its gradient in W_hh: a gradient should keep its length.
+
+        Omega = mean over steps and sequences of (|W_hh^T da_t| / |dh_t| - 1)^2
+
+    with da_t = (1 - h_t^2) dh_t. States and dhs (d loss / d h_t) count as constants: only the W_hh
+    written here is differentiated, as in the paper. Steps that no gradient reaches (|dh_t| < 1e-10)
+    are left out.
+    """
+    das, norms = (1 - hs[1:] ** 2) * dhs[1:], np.linalg.norm(dhs[1:], axis=-1)
+    reached = norms > 1e-10
+    da, norm = das[reached], norms[reached][:, None]  # (reached steps, H)
+    if not len(da):
+        return 0.0, np.zeros_like(W_hh)
+    before = da @ W_hh
+    length = np.maximum(np.linalg.norm(before, axis=1, keepdims=True), 1e-30)
+    off = length / norm - 1
+    dbefore = 2 * off * before / (length * norm) / len(da)
+    return float((off**2).mean()), da.T @ dbefore
+
+
+# ---------------------------------------------------------------- clipping
+
+
+def clip_by_norm(gradients: Sequence[Array], limit: float) -> list[Array]:
+    """All gradients times limit / |all|, if their common norm |all| is above the limit.
+
+    Shorter, in the same direction. |all|: root of the sum of all squares, over every array.
+    """
+    _check_clipping(gradients, limit)
+    norm = np.sqrt(sum(np.sum(g**2) for g in gradients))
+    scale = limit / norm if norm > limit else 1.0
+    return [g * scale for g in gradients]
+
+
+def clip_by_value(gradients: Sequence[Array], limit: float) -> list[Array]:
     """Each entry cut to [-limit, limit]: the direction changes."""
-    _positive(limit)
-    return np.clip(g, -limit, limit)
+    _check_clipping(gradients, limit)
+    return [np.clip(g, -limit, limit) for g in gradients]
 
 
-def _positive(limit):
+def _check_clipping(gradients, limit):
     if not limit > 0:
         raise ValueError(f"limit is {limit}: a gradient is clipped at a positive number")
+    for place, g in enumerate(gradients):
+        if not np.isfinite(g).all():
+            raise ValueError(
+                f"gradient {place} holds {g[~np.isfinite(g)][0]}: clipping cannot repair it; "
+                "skip this update, or lower the learning rate"
+            )

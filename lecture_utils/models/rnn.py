@@ -230,17 +230,20 @@ def one_hot(indices, size: int) -> Float[Array, "T V"]:
     return np.eye(size)[check_indices(indices, size)]
 
 
-def check_indices(indices, size: int, what: str = "token") -> Int[Array, "T"]:
+def check_indices(indices, size: int, what: str = "token") -> Int[Array, "*batch T"]:
     """`indices` as an array; ValueError naming the first one outside 0..size-1.
 
     NumPy would take -1 for the last row and say nothing.
     """
     given = np.asarray(indices)
     indices = given.astype(np.int64)
-    outside = np.flatnonzero((indices < 0) | (indices >= size) | (indices != given))
+    outside = np.argwhere((indices < 0) | (indices >= size) | (indices != given))
     if len(outside):
-        t = outside[0]
-        raise ValueError(f"{what} {given[t]} at step {t} is outside the vocabulary 0..{size - 1}")
+        *sequence, t = outside[0]
+        place = f"step {t}" + (f" of sequence {sequence[0]}" if sequence else "")
+        raise ValueError(
+            f"{what} {given[tuple(outside[0])]} at {place} is outside the vocabulary 0..{size - 1}"
+        )
     return indices
 
 

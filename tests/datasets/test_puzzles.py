@@ -3,7 +3,16 @@
 import numpy as np
 import pytest
 
-from lecture_utils.datasets.puzzles import hello, recall, reversal, running_parity, switch
+from lecture_utils.datasets.puzzles import (
+    ADDING_TRIVIAL,
+    adding,
+    hello,
+    recall,
+    reversal,
+    running_parity,
+    switch,
+    temporal_order,
+)
 
 
 def rng(seed=0):
@@ -119,4 +128,61 @@ def test_examples_differ_from_each_other(name):
 )
 def test_bad_sizes_are_named_with_what_is_allowed(call, said):
     with pytest.raises(ValueError, match=said):
+        call()
+
+
+@pytest.mark.parametrize("length", [10, 11, 19, 100])
+@pytest.mark.parametrize("keys", [2, 3])
+def test_temporal_order_has_its_keys_where_they_belong(length, keys):
+    inputs, answers = temporal_order(400, length, rng(), keys)
+    assert inputs.shape == (400, length) and answers.shape == (400,)
+    windows = [(0.1, 0.2), (0.5, 0.6), (0.7, 0.8)][:keys]
+    for row, answer in zip(inputs.tolist(), answers.tolist()):
+        places = [t for t, symbol in enumerate(row) if symbol < 2]
+        assert len(places) == keys
+        for t, (first, end) in zip(places, windows):
+            assert first * length <= t < end * length
+        assert int("".join(str(row[t]) for t in places), 2) == answer
+    assert set(np.unique(inputs)) == set(range(6))
+
+
+@pytest.mark.parametrize("keys", [2, 3])
+def test_guessing_the_order_is_right_as_often_as_the_docstring_says(keys):
+    inputs, answers = temporal_order(20_000, 20, rng(), keys)
+    commonest = np.bincount(answers).max() / 20_000
+    assert commonest == pytest.approx(2**-keys, rel=0.06)
+    last_key = inputs[inputs < 2].reshape(-1, keys)[:, -1]
+    guess = 2 * rng(1).integers(0, 2 ** (keys - 1), 20_000) + last_key  # knows the last key only
+    assert np.mean(answers == guess) == pytest.approx(2 ** -(keys - 1), rel=0.06)
+
+
+def test_adding_adds_the_two_marked_numbers():
+    inputs, sums = adding(300, 9, rng())
+    assert inputs.shape == (300, 9, 2) and sums.shape == (300,)
+    for row, wanted in zip(inputs, sums):
+        marked = np.flatnonzero(row[:, 1])
+        assert len(marked) == 2 and marked[0] < 4 <= marked[1]
+        assert row[marked, 0].sum() == pytest.approx(wanted, abs=1e-15)
+    assert set(np.unique(inputs[..., 1])) == {0, 1}
+    assert 0 <= inputs[..., 0].min() and inputs[..., 0].max() < 1
+
+
+def test_always_answering_1_leaves_the_trivial_error():
+    _, sums = adding(50_000, 10, rng())
+    assert np.mean((sums - 1) ** 2) == pytest.approx(ADDING_TRIVIAL, rel=0.02)
+    for other in (0.9, 1.1):
+        assert np.mean((sums - other) ** 2) > np.mean((sums - 1) ** 2)
+
+
+@pytest.mark.parametrize(
+    "call, words",
+    [
+        (lambda: temporal_order(5, 9, rng()), "length is 9"),
+        (lambda: temporal_order(0, 20, rng()), "examples is 0"),
+        (lambda: temporal_order(5, 20, rng(), keys=4), "keys is 4"),
+        (lambda: adding(5, 1, rng()), "length is 1"),
+    ],
+)
+def test_impossible_long_puzzles_are_refused(call, words):
+    with pytest.raises(ValueError, match=words):
         call()

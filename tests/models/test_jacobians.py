@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from lecture_utils.gradcheck import assert_close
+from lecture_utils.gradcheck import assert_close, numerical_gradient
 from lecture_utils.models import jacobians
+from lecture_utils.models.jacobians import step_jacobian
 from lecture_utils.models.rnn import rnn_forward, rnn_parameters
 
 H, T = 5, 7
@@ -70,11 +71,74 @@ def test_a_large_singular_value_does_not_make_it_explode():
     assert jacobians.singular_value(jacobians.linear_products(W, 50)[0]) < 1e-10
 
 
+def test_an_orthogonal_matrix_keeps_lengths_and_uses_its_seed():
+    G = np.random.default_rng(2).standard_normal((H, H))
+    Q = jacobians.orthogonal(G)
+    assert_close(Q.T @ Q, np.eye(H), 1e-14)
+    assert_close(np.triu(Q.T @ G), Q.T @ G, 1e-12)  # G = QR with this Q ...
+    assert (np.diag(Q.T @ G) > 0).all()  # ... and a positive diagonal
+    x = np.random.default_rng(3).standard_normal(H)
+    assert np.linalg.norm(Q @ x) == pytest.approx(np.linalg.norm(x), rel=1e-13)
+
+
+def test_the_penalty_and_its_gradient():
+    rng = np.random.default_rng(4)
+    B = 2
+    W, hs = rng.standard_normal((H, H)), np.tanh(rng.standard_normal((T + 1, B, H)))
+    dhs = rng.standard_normal((T + 1, B, H))
+    dhs[3, 1] = 1e-12  # no gradient arrives here: left out
+    omega, dW = jacobians.norm_penalty(W, hs, dhs)
+
+    wanted = []
+    for t in range(1, T + 1):
+        for b in range(B):
+            if (t, b) != (3, 1):
+                before = step_jacobian(W, hs[t, b]).T @ dhs[t, b]  # the length one step earlier
+                ratio = np.linalg.norm(before) / np.linalg.norm(dhs[t, b])
+                wanted.append((ratio - 1) ** 2)
+    assert omega == pytest.approx(np.mean(wanted), rel=1e-12)
+    number = numerical_gradient(lambda: jacobians.norm_penalty(W, hs, dhs)[0], W)
+    assert_close(dW, number, 1e-7)
+
+
+def test_the_penalty_is_0_where_lengths_are_kept_or_nothing_arrives():
+    Q = jacobians.orthogonal(np.random.default_rng(5).standard_normal((H, H)))
+    still, dhs = np.zeros((T + 1, 1, H)), np.random.default_rng(6).standard_normal((T + 1, 1, H))
+    assert jacobians.norm_penalty(Q, still, dhs)[0] < 1e-28  # tanh' = 1 and Q: nothing is lost
+    assert jacobians.norm_penalty(2 * Q, still, dhs)[0] == pytest.approx(1.0)  # (2 - 1)^2
+    omega, dW = jacobians.norm_penalty(Q, still, np.zeros_like(dhs))
+    assert omega == 0 and (dW == 0).all()
+
+
 def test_clipping_by_norm_keeps_the_direction_and_by_value_does_not():
-    g = np.array([3.0, 4.0])
-    assert jacobians.clip_by_norm(g, 1.0) == pytest.approx([0.6, 0.8])
-    assert (jacobians.clip_by_norm(g, 5.0) == g).all()
-    assert (jacobians.clip_by_value(g, 1.0) == [1.0, 1.0]).all()
-    for clip in (jacobians.clip_by_norm, jacobians.clip_by_value):
-        with pytest.raises(ValueError, match="limit is -1"):
-            clip(g, -1.0)
+    g = [np.array([3.0]), np.array([[4.0]])]
+    by_norm = jacobians.clip_by_norm(g, 1.0)
+    assert by_norm[0] == pytest.approx(0.6) and by_norm[1] == pytest.approx(0.8)
+    assert by_norm[1].shape == (1, 1)
+    assert jacobians.clip_by_norm(g, 5.0) == g  # the limit itself is allowed
+    assert [v.item() for v in jacobians.clip_by_value(g, 1.0)] == [1.0, 1.0]
+
+
+def test_clipping_equals_pytorch():
+    rng = np.random.default_rng(7)
+    g = [rng.standard_normal((2, 3)), rng.standard_normal(5)]
+    for mine, theirs in (
+        (jacobians.clip_by_norm, torch.nn.utils.clip_grad_norm_),
+        (jacobians.clip_by_value, torch.nn.utils.clip_grad_value_),
+    ):
+        parameters = [torch.nn.Parameter(torch.zeros(v.shape, dtype=torch.float64)) for v in g]
+        for parameter, value in zip(parameters, g):
+            parameter.grad = torch.tensor(value)
+        theirs(parameters, 0.5)
+        for parameter, value in zip(parameters, mine(g, 0.5)):
+            assert_close(value, parameter.grad, 1e-5)  # PyTorch adds 1e-6 to the norm
+
+
+@pytest.mark.parametrize("clip", [jacobians.clip_by_norm, jacobians.clip_by_value])
+def test_clipping_refuses_a_bad_limit_and_a_broken_gradient(clip):
+    g = np.ones(2)
+    for limit in (-1.0, 0.0, float("nan")):
+        with pytest.raises(ValueError, match=f"limit is {limit}"):
+            clip([g], limit)
+    with pytest.raises(ValueError, match="gradient 1 holds nan: .* learning rate"):
+        clip([g, np.array([1.0, np.nan])], 1.0)

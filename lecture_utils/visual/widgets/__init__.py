@@ -1,7 +1,8 @@
 """The widgets of the course. Each takes arrays and strings, runs in the browser, has a poster."""
 
 from lecture_utils.visual.widgets.bptt_film import BPTTFilm
+from lecture_utils.visual.widgets.gradient_flow import GradientFlow
 from lecture_utils.visual.widgets.rnn_stepper import RNNStepper
 from lecture_utils.visual.widgets.training_scrubber import TrainingScrubber
 
-__all__ = ["BPTTFilm", "RNNStepper", "TrainingScrubber"]
+__all__ = ["BPTTFilm", "GradientFlow", "RNNStepper", "TrainingScrubber"]
