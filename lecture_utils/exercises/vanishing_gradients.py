@@ -193,9 +193,7 @@ clip_by_norm = Exercise(
             lambda gs, limit: [g / _norm(gs) if _norm(gs) > limit else g for g in gs]
         ),
         "The norms of the arrays do not add up: add their squares, then take the root.": (
-            lambda gs, limit: [
-                g * min(1.0, limit / sum(np.linalg.norm(g) for g in gs)) for g in gs
-            ]
+            lambda gs, limit: [g * min(1.0, limit / sum(np.linalg.norm(g) for g in gs)) for g in gs]
         ),
     },
     hints=(

@@ -12,7 +12,8 @@ Backward, with dv short for d loss / d v, for t = T, ..., 1:
     dW_hy    = sum_t dy_t h_t^T
 
 T time, D input, H hidden, V outputs, B batch. NumPy: one sequence, as on the slide. `RNNCell` is
-the same step in PyTorch, batch first. Source: Elman (1990); the gradient: Werbos (1990).
+the same step in PyTorch, batch first, for `recurrent.unroll`.
+Source: Elman (1990); the gradient: Werbos (1990).
 """
 
 from typing import NamedTuple
@@ -22,6 +23,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import nn
 
+from lecture_utils.models.recurrent import check_sizes
 from lecture_utils.trace import note
 
 Array = np.ndarray
@@ -41,9 +43,7 @@ def rnn_parameters(
     input_size: int, hidden_size: int, output_size: int, rng: np.random.Generator, scale=None
 ) -> RNNParameters:
     """float64: matrices from scale * N(0, 1), by default scale = 1 / sqrt(H); biases 0."""
-    for name, size in [("input", input_size), ("hidden", hidden_size), ("output", output_size)]:
-        if size < 1:
-            raise ValueError(f"{name}_size is {size}: it has to be at least 1")
+    check_sizes(input_size=input_size, hidden_size=hidden_size, output_size=output_size)
     scale = 1 / np.sqrt(hidden_size) if scale is None else scale
     return RNNParameters(
         W_xh=scale * rng.standard_normal((hidden_size, input_size)),
@@ -189,37 +189,20 @@ class RNNCell(nn.Module):
 
     def __init__(self, input_size: int, hidden_size: int):
         super().__init__()
-        for name, size in [("input", input_size), ("hidden", hidden_size)]:
-            if size < 1:
-                raise ValueError(f"{name}_size is {size}: it has to be at least 1")
+        check_sizes(input_size=input_size, hidden_size=hidden_size)
         bound = hidden_size**-0.5
         self.W_xh = nn.Parameter(torch.empty(hidden_size, input_size).uniform_(-bound, bound))
         self.W_hh = nn.Parameter(torch.empty(hidden_size, hidden_size).uniform_(-bound, bound))
         self.b_h = nn.Parameter(torch.zeros(hidden_size))
+
+    def start(self, batch_size: int) -> Float[torch.Tensor, "B H"]:
+        return self.b_h.new_zeros(batch_size, len(self.b_h))
 
     def forward(self, x: Float[torch.Tensor, "B D"], h: Float[torch.Tensor, "B H"]):
         a = x @ self.W_xh.T + h @ self.W_hh.T + self.b_h
         h = torch.tanh(a)
         note(a=a, h=h)
         return h
-
-
-def unroll(
-    cell: nn.Module, xs: Float[torch.Tensor, "B T D"], h: Float[torch.Tensor, "B H"] | None = None
-) -> Float[torch.Tensor, "B T H"]:
-    """Apply one cell along time: the states after each input. h = 0 if not given."""
-    if xs.shape[1] == 0:
-        raise ValueError("the sequence has length 0: give at least one step")
-    expected = (len(xs), cell.W_hh.shape[1])
-    if h is None:
-        h = xs.new_zeros(expected)
-    if h.shape != expected:  # (1, H) would be stretched over the batch without a word
-        raise ValueError(f"the state has shape {tuple(h.shape)}: expected {expected}, (B, H)")
-    hs = []
-    for x in xs.unbind(dim=1):
-        h = cell(x, h)
-        hs.append(h)
-    return torch.stack(hs, dim=1)
 
 
 # ---------------------------------------------------------------- bad input
@@ -255,6 +238,9 @@ def _checked(p, xs, h0):
         raise ValueError("the sequence has length 0: give at least one step")
     if xs.ndim != 2 or xs.shape[1] != D:
         raise ValueError(f"inputs have shape {xs.shape}: expected (T, {D}), one row per step")
+    if not np.isfinite(xs).all():
+        t, d = np.argwhere(~np.isfinite(xs))[0]
+        raise ValueError(f"input {xs[t, d]} at step {t}: every later state would be nan")
     h0 = np.zeros(H) if h0 is None else np.asarray(h0, dtype=p.W_xh.dtype)
     if h0.shape != (H,):
         raise ValueError(f"the state has shape {h0.shape}: expected ({H},), one value per unit")

@@ -341,3 +341,164 @@ def test_a_page_without_kernel_says_what_needs_one(static_page):
     page = static_page(Probe(arrays=[]))
     assert page.locator(".notice").inner_text() == (
         "Typing your own text needs Python: open the notebook to use it.")
+
+
+# ---- gradient flow ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def gradient_flow():
+    """gradient_flow(**settings) with 8 hidden units, 3 seeds and up to 60 steps."""
+    from lecture_utils.visual.widgets import GradientFlow
+
+    draw = np.random.default_rng(7).normal
+    gaussian = draw(size=(3, 8, 8)) / np.sqrt(8)
+    matrices = {"Gaussian": gaussian, "orthogonal": np.linalg.qr(gaussian)[0]}
+    inputs, gradients = 0.5 * draw(size=(3, 60, 8)), draw(size=(3, 8))
+
+    def make(**settings):
+        given = {key: settings.pop(key) for key in ("matrix", "seed") if key in settings}
+        widget = GradientFlow(matrices, inputs, gradients, **settings)
+        widget.set_state(given)
+        return widget
+
+    return make
+
+
+def plain_number(text):
+    """1.2 × 10⁻⁷ -> 1.2e-7"""
+    return float(text.translate(str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")).replace(" × 10", "e"))
+
+
+def assert_flow_equals_numpy(page, widget):
+    shown = page.locator(".facts [data-name=length]")
+    assert plain_number(shown.inner_text()) == float(f"{widget.norms()[0]:.1e}")
+    assert float(shown.get_attribute("data-value")) == pytest.approx(widget.norms()[0], rel=1e-9)
+    for name, value in (("sigma", widget.sigma()), ("rho", widget.rho())):
+        there = page.locator(f".facts [data-name={name}]").get_attribute("data-value")
+        assert float(there) == pytest.approx(value, rel=1e-12)
+
+
+@pytest.mark.parametrize("nonlinearity", ["tanh", "none", "sigmoid"])
+def test_flow_numbers_are_numpys_as_the_gain_is_moved_by_keys(
+    static_page, gradient_flow, nonlinearity
+):
+    widget = gradient_flow(nonlinearity=nonlinearity, gain=0.9)
+    page = static_page(widget)
+    assert_flow_equals_numpy(page, widget)
+    gain = page.get_by_label("Gain", exact=True)
+    gain.focus()
+    for key in ("ArrowRight", "ArrowRight", "Home", "End", "ArrowLeft"):
+        page.keyboard.press(key)
+        widget.gain = float(gain.input_value())
+        assert_flow_equals_numpy(page, widget)
+    assert widget.gain == 1.98
+    assert page.locator(".setting").first.inner_text() == "1.98"
+
+
+def test_flow_follows_every_control(static_page, gradient_flow):
+    widget = gradient_flow()
+    page = static_page(widget)
+    page.get_by_label("Start matrix").select_option("orthogonal")
+    widget.matrix = "orthogonal"
+    assert_flow_equals_numpy(page, widget)
+    page.get_by_label("Non-linearity").select_option("none")
+    widget.nonlinearity = "none"
+    assert_flow_equals_numpy(page, widget)
+    assert "keeps its length" in page.locator(".verdict").inner_text()
+    page.wait_for_function(
+        "document.querySelector('[role=status]').textContent.includes('keeps its length')")
+    page.get_by_label("Start matrix").select_option("Gaussian")
+    widget.matrix = "Gaussian"
+    for button, seed in (("Next", 1), ("Next", 2), ("Next", 0), ("Previous", 2)):
+        page.get_by_role("button", name=f"{button} seed").click()
+        widget.seed = seed
+        assert page.locator("output.seed").inner_text() == str(seed)
+        assert_flow_equals_numpy(page, widget)
+    page.get_by_label("Length T", exact=True).fill("31")
+    widget.steps = 31
+    assert_flow_equals_numpy(page, widget)
+    doubling = 31 * np.log(2) / abs(np.log(widget.norms()[0]))
+    assert 1.5 < doubling < 9.95
+    assert f"every {doubling:.1f} steps" in page.locator(".verdict").inner_text()
+
+
+def test_flow_reads_single_states_by_key_and_pointer(static_page, gradient_flow):
+    widget = gradient_flow()
+    page = static_page(widget)
+    plot = page.get_by_role("slider", name="State to read")
+    plot.focus()
+    assert plot.get_attribute("aria-valuenow") == "50"
+    for key, k in (("ArrowLeft", 49), ("PageDown", 39), ("Home", 0), ("ArrowLeft", 0),
+                   ("ArrowRight", 1)):
+        page.keyboard.press(key)
+        assert plot.get_attribute("aria-valuenow") == str(k)
+        assert values(page, ".reading b") == pytest.approx(widget.norms()[k], rel=1e-9)
+    at = page.locator(".plots canvas").bounding_box()
+    page.mouse.move(at["x"] + at["width"] * 20.5 / 51, at["y"] + 10)
+    assert plot.get_attribute("aria-valuenow") == "20"
+    assert "h20, 30 steps back" in page.locator(".reading").inner_text()
+
+
+@pytest.mark.parametrize("width", [380, 520, 900])
+def test_flow_labels_are_whole_and_apart(static_page, gradient_flow, width):
+    page = static_page(gradient_flow(), viewport={"width": width, "height": 900})
+    wrong = page.evaluate("""async () => {
+      const body = document.querySelector('.body');
+      const [gain, steps] = body.querySelectorAll('input[type=range]');
+      const [nonlinearity, matrix] = body.querySelectorAll('select');
+      const move = (control, value) => {
+        control.value = value;
+        control.dispatchEvent(new Event(control.type === 'range' ? 'input' : 'change'));
+      };
+      const wrong = [];
+      let looked = 0;
+      await new Promise((done) => setTimeout(done, 100));
+      for (const phi of ['tanh', 'none', 'sigmoid']) for (const name of ['Gaussian', 'orthogonal'])
+        for (const T of [10, 33, 60]) for (const g of [0.5, 0.7, 0.9, 1, 1.1, 1.3, 1.6, 2]) {
+          move(nonlinearity, phi); move(matrix, name); move(steps, T); move(gain, g);
+          const plot = body.querySelector('svg.plot').getBoundingClientRect();
+          const texts = [...body.querySelectorAll('svg.plot text')];
+          const boxes = texts.map((text) => text.getBoundingClientRect());
+          const where = [phi, name, T, g].join();
+          looked += boxes.length;
+          boxes.forEach((a, i) => {
+            if (a.left < plot.left || a.right > plot.right || a.top < plot.top
+                || a.bottom > plot.bottom) wrong.push(`${where}: ${texts[i].textContent} cut off`);
+            boxes.slice(i + 1).forEach((b, j) => {
+              if (a.left < b.right && b.left < a.right && a.top < b.bottom - 1
+                  && b.top < a.bottom - 1) wrong.push(
+                    `${where}: ${texts[i].textContent} / ${texts[i + 1 + j].textContent}`);
+            });
+          });
+        }
+      if (document.documentElement.scrollWidth > innerWidth) wrong.push('the page scrolls');
+      return looked > 1000 ? wrong : ['hardly anything was looked at'];
+    }""")
+    assert wrong == []
+
+
+def test_flow_repaint_is_quick_and_controls_have_names(static_page, gradient_flow, capsys):
+    page = static_page(gradient_flow())
+    times = page.evaluate("""async () => {
+      const slider = document.querySelector('.flow-widget input[type=range]');
+      const times = [];
+      for (let i = 0; i < 30; i++) {
+        await new Promise(requestAnimationFrame);
+        const began = performance.now();
+        slider.value = 0.5 + 0.05 * i;
+        slider.dispatchEvent(new Event('input'));
+        document.body.getBoundingClientRect();
+        times.push(performance.now() - began);
+      }
+      return times;
+    }""")
+    middle = statistics.median(times)
+    with capsys.disabled():
+        print(f"\nflow: repaint in {middle:.1f} ms (median), {max(times):.1f} ms (worst)")
+    assert middle < 50
+    controls = page.locator("button:visible, input:visible, select:visible, [role=slider]")
+    assert controls.count() == 7
+    for control in controls.all():
+        assert re.search(r'"[^"]+"', control.aria_snapshot()), control.evaluate("e => e.outerHTML")
+        assert control.bounding_box()["height"] >= 24

@@ -15,6 +15,7 @@ from lecture_utils.gradcheck import (
     numerical_gradient,
     relative_error,
 )
+from lecture_utils.models import recurrent
 from lecture_utils.models.rnn import (
     RNNCell,
     RNNParameters,
@@ -27,12 +28,16 @@ from lecture_utils.models.rnn import (
     rnn_parameters,
     rnn_step,
     truncated_bptt,
-    unroll,
 )
 from lecture_utils.trace import trace
 from tests.reference import torch_linear, torch_parameters, torch_rnn, torch_rnn_gradients
 
 B, T, D, H, V = 2, 3, 5, 7, 11
+
+
+def unroll(*arguments):
+    """The states without the last one's second copy."""
+    return recurrent.unroll(*arguments)[0]
 
 
 def normal(*shape, seed=0):
@@ -476,6 +481,7 @@ def test_one_hot_rows_are_those_of_the_identity():
         (lambda p: bptt(p, np.zeros((1, D)), np.array([11])), r"target 11 at step 0 .* 0\.\.10"),
         (lambda p: bptt(p, np.zeros((1, D)), np.array([-1])), r"target -1 at step 0 .* 0\.\.10"),
         (lambda p: bptt(p, np.zeros((3, D)), np.array([1, 2])), "3 outputs but 2 targets"),
+        (lambda p: rnn_forward(p, np.full((2, D), np.nan)), "input nan at step 0"),
         (lambda p: truncated_bptt(p, np.zeros((1, D)), np.array([0]), 0), "chunk is 0: .* least 1"),
         (lambda p: truncated_bptt(p, np.zeros((1, D)), np.array([0]), -2), "chunk is -2"),
         (lambda p: one_hot([0, 4, 5], 4), r"token 4 at step 1 is outside .* 0\.\.3"),
@@ -503,7 +509,7 @@ def test_nothing_of_the_parameters_changes_in_a_failed_call(as_a_reader_runs_it)
 def test_unroll_refuses_a_state_of_the_wrong_shape(shape, as_a_reader_runs_it):
     """Adding would stretch (1, H) over the batch and say nothing."""
     cell = RNNCell(D, H)
-    said = rf"{', '.join(map(str, shape))}.*expected \({B}, {H}\)"
+    said = rf"{', '.join(map(str, shape))}.*expects \({B}, {H}\)"
     with pytest.raises(ValueError, match=said):
         unroll(cell, torch.zeros(B, T, D), torch.zeros(shape))
 

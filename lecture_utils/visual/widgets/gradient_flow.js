@@ -59,9 +59,12 @@ function scientific(value) {
 }
 
 // Heights at least `gap` apart between low and high, as near to the wanted ones as can be, in
-// their order: halfway between moving neighbours only down and moving them only up.
+// their order (that of the list, within a pixel): halfway between moving neighbours only down and
+// moving them only up.
 function apart(wanted, gap, low, high) {
-  const order = wanted.map((_, i) => i).sort((a, b) => wanted[a] - wanted[b]);
+  const order = Array.from(wanted.keys()).sort(
+    (a, b) => Math.round(wanted[a]) - Math.round(wanted[b]),
+  );
   const sorted = order.map((i) => wanted[i]);
   const down = [...sorted];
   const up = [...sorted];
@@ -87,11 +90,12 @@ function drawFlow(view) {
   } = unpack(view.get("inputs"));
   const { values: gradients } = unpack(view.get("gradients"));
   const { values: factors } = unpack(view.get("factors"));
-  const shades = Array.from({ length: 256 }, (_, i) =>
-    sizeColour(i / 255)
+  const shades = Array.from({ length: 256 }, (_, i) => [
+    ...sizeColour(i / 255)
       .match(/\d+/g)
       .map(Number),
-  );
+    255,
+  ]);
 
   // Everything that is shown, for the settings as they are.
   let now = null;
@@ -198,14 +202,13 @@ function drawFlow(view) {
     if (norms.every((norm) => Math.abs(norm - 1) < 0.1))
       return ["keeps its length", `: it changes by less than 10 % over all ${T} steps.`];
     if (left > 0.5 && left < 2)
-      return ["neither vanishes nor explodes", `: ${format(left)} of it is left after ${T} steps.`];
-    if (left <= 0.5)
-      return doubling >= 1
-        ? ["shrinks by half", ` every ${often} steps on average.`]
-        : ["shrinks", ` at each step to ${format(100 * 10 ** each, 0)} % on average.`];
-    return doubling >= 1
-      ? ["doubles", ` every ${often} steps on average.`]
-      : ["grows", ` at each step ${format(10 ** each, 1)}-fold on average.`];
+      return ["ends about as long as it began", `: ${format(left)} after ${T} steps.`];
+    // Below 1.5 steps "every 1.0 steps" would say little: name the factor of a single step.
+    if (doubling < 1.5)
+      return left < 1
+        ? [`shrinks to ${Number((100 * 10 ** each).toPrecision(2))} %`, " at each step on average."]
+        : [`grows ${format(10 ** each, 1)}-fold`, " at each step on average."];
+    return [left < 1 ? "shrinks by half" : "doubles", ` every ${often} steps on average.`];
   }
 
   function paintFacts() {
@@ -219,15 +222,22 @@ function drawFlow(view) {
         make(
           "dd",
           {},
-          make("b", { class: "mono", "data-name": name, "data-value": value }, text),
+          make("b", { "data-name": name, "data-value": value }, text),
           make("span", { class: "quiet small" }, detail),
         ),
       );
     const gamma = now.nonlinearity === "sigmoid" ? "1/4" : "1";
+    const of = (letter, index) => [symbol(letter, index), " of ", symbol("W", "hh")];
     facts.replaceChildren(
-      fact("sigma", [symbol("σ", "1")], now.sigma, format(now.sigma), "largest singular value"),
-      fact("rho", [symbol("ρ")], now.rho, format(now.rho), "spectral radius"),
-      fact("slope", ["mean ", symbol("φ′")], now.slope, format(now.slope), `at most γ = ${gamma}`),
+      fact("sigma", of("σ", "1"), now.sigma, format(now.sigma), "largest singular value"),
+      fact("rho", of("ρ"), now.rho, format(now.rho), "spectral radius"),
+      fact(
+        "slope",
+        ["mean ", symbol("φ"), "′ of this run"],
+        now.slope,
+        format(now.slope),
+        `at most γ = ${gamma}`,
+      ),
       fact(
         "length",
         ["|\u2202", symbol("L"), "/\u2202", symbol("h", "0", "hidden"), "|"],
@@ -294,8 +304,8 @@ function drawFlow(view) {
       {
         name: "bound",
         logs: straight(now.reach),
-        label: () => (narrow() ? ["bound"] : ["bound (γσ", shifted("1", 3), level(")", 3),
-          ...exponent()]),
+        label: () =>
+          narrow() ? ["bound"] : ["bound (γσ", shifted("1", 3), level(")", 3), ...exponent()],
         wide: narrow() ? 44 : BOUND_WIDTH - 12,
         style: { stroke: "#6b747c", "stroke-width": 1.5, "stroke-dasharray": "6 4" },
       },
@@ -333,7 +343,7 @@ function drawFlow(view) {
     const parts = [];
     const staying = list.filter(({ logs }) => logs[0] >= now.low && logs[0] <= now.high);
     const ends = staying.map(({ logs }) => y(logs[0]));
-    apart(ends, 17, TOP + 8, BOTTOM - 8).forEach((height, i) => {
+    apart(ends, 19, TOP + 8, BOTTOM - 8).forEach((height, i) => {
       const edge = left() - 10;
       parts.push(
         line(edge + 2, height, x(0) - 1, ends[i], { stroke: "#b4bec7" }),
@@ -348,15 +358,15 @@ function drawFlow(view) {
           const k = curve.logs.findLastIndex((log) => (above ? log > edge : log < edge));
           const share = (edge - curve.logs[k]) / (curve.logs[k + 1] - curve.logs[k]);
           const isGradient = curve.name === "gradient";
-          return { ...curve, at: x(k + share), wide: curve.wide + (isGradient ? 92 : 18) };
+          return { ...curve, at: x(k + share), wide: curve.wide + (isGradient ? 104 : 18) };
         })
         .sort((a, b) => b.at - a.at);
       // From the right: the first begins where it leaves, each other ends there or before the next.
       let taken = Infinity;
       for (const curve of leaving) {
-        const end = taken === Infinity ? width - 4 : Math.min(curve.at + 6, taken - 12);
-        curve.start = taken === Infinity ? Math.min(curve.at - 6, end - curve.wide)
-          : end - curve.wide;
+        const end = taken === Infinity ? width - RIGHT : Math.min(curve.at + 6, taken - 12);
+        curve.start =
+          taken === Infinity ? Math.min(curve.at - 6, end - curve.wide) : end - curve.wide;
         taken = curve.start;
       }
       const missing = Math.max(0, 2 - taken); // room that the leftmost lacks
@@ -383,11 +393,25 @@ function drawFlow(view) {
     const wider = now.low === LOW[1] || now.high === HIGH[1];
     const step = wider ? 10 : 4;
     const parts = [
-      words("title", 2, TITLE, "start", "length of ∂", italic("L"), "/∂", italic("h"),
-        shifted("k", 3), ...(narrow() ? [] : [level(
-          `, logarithmic from 10${raised(now.low)} to 10${raised(now.high)}`, 3)])),
+      words(
+        "title",
+        2,
+        TITLE,
+        "start",
+        "length of ∂",
+        italic("L"),
+        "/∂",
+        italic("h"),
+        shifted("k", 3),
+        ...(narrow()
+          ? []
+          : [level(`, logarithmic from 10${raised(now.low)} to 10${raised(now.high)}`, 3)]),
+      ),
       words("title gradient", right - 30, TITLE, "end", "backward"),
-      line(right - 18, TITLE - 4, right, TITLE - 4, { stroke: COLOURS.gradient, "stroke-width": 2 }),
+      line(right - 18, TITLE - 4, right, TITLE - 4, {
+        stroke: COLOURS.gradient,
+        "stroke-width": 2,
+      }),
       shape("polygon", {
         fill: COLOURS.gradient,
         points: `${right - 24},${TITLE - 4} ${right - 16},${TITLE - 8} ${right - 16},${TITLE}`,
@@ -402,8 +426,9 @@ function drawFlow(view) {
     const list = series();
     for (const { name, logs, style } of [list[list.length - 1], ...list.slice(0, -1)]) {
       // Far outside, a coordinate would only be long.
-      const points = logs.map((log, k) =>
-        `${x(k).toFixed(1)},${clamp(y(log), -2000, 3000).toFixed(1)}`);
+      const points = logs.map(
+        (log, k) => `${x(k).toFixed(1)},${clamp(y(log), -2000, 3000).toFixed(1)}`,
+      );
       parts.push(
         shape("polyline", {
           class: name,
@@ -423,8 +448,14 @@ function drawFlow(view) {
 
   function paintUnits() {
     const parts = [
-      words("title", 2, UNITS_TITLE, "start", "unit by unit", narrow() ? "" : ": one row for each "
-        + `of the ${H} hidden units`),
+      words(
+        "title",
+        2,
+        UNITS_TITLE,
+        "start",
+        "unit by unit",
+        narrow() ? "" : ": one row for each " + `of the ${H} hidden units`,
+      ),
       shape("rect", {
         x: left() - 0.5,
         y: UNITS - 0.5,
@@ -456,7 +487,7 @@ function drawFlow(view) {
       for (let i = 0; i < H; i++) {
         const log = Math.log10(Math.abs(now.flow[k * H + i]) || 1e-300);
         const share = clamp((log - FAINT) / (STRONG - FAINT), 0, 1);
-        pixels.data.set([...shades[Math.round(255 * share)], 255], 4 * (i * (now.T + 1) + k));
+        pixels.data.set(shades[Math.round(255 * share)], 4 * (i * (now.T + 1) + k));
       }
     }
     canvas.getContext("2d").putImageData(pixels, 0, 0);
@@ -482,7 +513,7 @@ function drawFlow(view) {
       plot.setAttribute("aria-valuenow", now.T);
       plot.setAttribute("aria-valuetext", "none chosen");
       reading.replaceChildren(
-        make("span", { class: "quiet" }, "Point at a state, or focus the curve and use ← and →."),
+        make("span", { class: "quiet" }, "Point at a state, or focus the curve: ← and →."),
       );
       return;
     }
@@ -502,14 +533,12 @@ function drawFlow(view) {
         : null,
     );
     const back = now.T - k;
-    const allowed = now.reach ** back;
     const length = scientific(now.norms[k]);
     reading.replaceChildren(
-      `${back} step${back === 1 ? "" : "s"} back, at `,
       symbol("h", k, "hidden"),
-      ": length ",
-      make("b", { class: "mono", "data-value": now.norms[k] }, length),
-      make("span", { class: "quiet" }, `, the bound allows ${scientific(allowed)}`),
+      `, ${back} step${back === 1 ? "" : "s"} back: length `,
+      make("b", { "data-value": now.norms[k] }, length),
+      make("span", { class: "quiet" }, `, bound ${scientific(now.reach ** back)}`),
     );
     plot.setAttribute("aria-valuenow", k);
     plot.setAttribute("aria-valuetext", `state ${k}, length ${length}`);
@@ -553,7 +582,7 @@ function drawFlow(view) {
   const legend = make(
     "p",
     { class: "legend" },
-    "size of one entry",
+    make("span", {}, "one entry of ∂", make("i", {}, "L"), "/∂", symbol("h", "k")),
     make(
       "span",
       { class: "scale" },
@@ -579,8 +608,7 @@ function drawFlow(view) {
   view.root.append(
     controls,
     make("div", { class: "results" }, verdict, facts),
-    make("div", { class: "drawing" }, sheet, reading),
-    legend,
+    make("div", { class: "drawing" }, sheet, make("div", { class: "under" }, legend, reading)),
   );
   const fit = new ResizeObserver(() => {
     width = Math.max(280, sheet.clientWidth);

@@ -14,6 +14,7 @@ from numbers import Integral, Real
 
 import numpy as np
 import traitlets
+from matplotlib.ticker import MultipleLocator
 
 from lecture_utils.visual.style import COLOURS, MAGNITUDE, described, picture
 from lecture_utils.visual.widgets.base import LectureWidget, bundle, pack, unpack
@@ -174,7 +175,9 @@ class GradientFlow(LectureWidget):
             top.plot(ks, _log10(self.rho() ** (self.steps - ks)), ":", lw=1.6,
                      color=COLOURS["loss"], label=r"$\rho^{\,T-k}$")
         lowest, highest = _log10(norms).min(), _log10(norms).max()
-        top.set_ylim(-12 if lowest >= -12 else -30, 8 if highest <= 8 else 30)
+        low, high = -12 if lowest >= -12 else -30, 8 if highest <= 8 else 30
+        top.set_ylim(low, high)
+        top.yaxis.set_major_locator(MultipleLocator(4 if high - low == 20 else 10))
         top.yaxis.set_major_formatter(lambda power, _: f"$10^{{{power:.0f}}}$")
         top.legend(frameon=False, fontsize=9, ncols=3, loc="lower right", bbox_to_anchor=(1, 1))
         top.set_title("length of $\\partial L/\\partial h_k$", loc="left", fontsize=10)
@@ -260,5 +263,5 @@ def _directions(gradients, seeds: int, H: int) -> np.ndarray:
 
 
 def _check_nonlinearity(name) -> None:
-    if name not in GAMMA:
+    if name not in list(GAMMA):  # a list, because what is given may not be hashable
         raise ValueError(f"nonlinearity is {name!r}: use one of {', '.join(map(repr, GAMMA))}")
