@@ -15,7 +15,12 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from lecture_utils.visual import figures, style
-from lecture_utils.visual.figures import backprop_through_time, recurrence, start_here
+from lecture_utils.visual.figures import (
+    backprop_through_time,
+    recurrence,
+    start_here,
+    vanishing_gradients,
+)
 from lecture_utils.visual.style import Picture
 
 STEPS, SEEDS = 12, 5
@@ -31,6 +36,9 @@ W, hx, b = rng.standard_normal((3, 8)), rng.uniform(-1, 1, 8), rng.standard_norm
 probabilities = np.eye(4)[[1, 2, 2, 3]] * 0.6 + 0.1
 states = rng.uniform(-1, 1, (4, 16))
 images = rng.random((2, 10, 8, 8))
+jacobian = rng.standard_normal((4, 4))
+decay = np.geomspace(1e-10, 1, 21)  # of a gradient at h_0 ... h_20
+rng_of = np.random.default_rng
 
 # Function: (how it is called, the texts that its description has to contain)
 CALLS = {
@@ -98,6 +106,47 @@ CALLS = {
     backprop_through_time.parting_of_ways: (
         lambda f: f({"batched": apart, "alike": apart * 1e-9}),
         ["batched: above one in a million from iteration 22", "alike"],
+    ),
+    vanishing_gradients.two_roads: (lambda f: f(), ["over 2 steps", "no matrix, no tanh"]),
+    vanishing_gradients.three_readings: (
+        lambda f: f(jacobian, jacobian.copy(), jacobian + 0.25),
+        ["4 by 4", "largest difference 0e+00", "off by up to 0.25"],
+    ),
+    vanishing_gradients.three_views: (
+        lambda f: f(decay, np.outer(decay, [2, 1, 0.5]), 3 * decay),
+        ["over 20 steps", "falls to 1.0e-10", "product to 2.0e-10", "power of W_hh to 3.0e-10"],
+    ),
+    vanishing_gradients.slopes: (
+        lambda f: f(np.full((5, 4), 0.75), np.full((5, 4), 0.05)),
+        ["mean 0.75", "mean 0.05, 100% of all below 0.1"],
+    ),
+    vanishing_gradients.gains: (
+        lambda f: f({"tanh": {0.5: decay, 1.0: decay**0}, "linear": {0.5: decay**2}}),
+        ["20 steps", "tanh, gain 0.5: 1e-10", "tanh, gain 1: 1e+00", "linear, gain 0.5: 1e-20"],
+    ),
+    vanishing_gradients.stretch_then_vanish: (
+        lambda f: f([1.0, 4.0, 2.0, 0.5], 4.0, 0.5), ["rises to 4.0 at n = 1", "5e-01 at n = 3"]
+    ),
+    vanishing_gradients.cliff: (
+        lambda f: f(
+            (np.linspace(0, 1, 5), np.linspace(0, 2, 7), rng_of(1).random((7, 5))),
+            {"thrown": np.array([[0.5, 1, 0.2], [0.6, 1, 0.3], [3.6, 5, 0.4]]),
+             "calm": np.array([[0.5, 1, 0.2], [0.6, 1, 0.01]])},
+        ),
+        ["thrown: longest step 5, loss at the end 4.0e-01",
+         "calm: longest step 0.1, loss at the end 1.0e-02"],
+    ),
+    vanishing_gradients.two_clippings: (
+        lambda f: f(np.array([30.0, -40.0]), np.array([0.6, -0.8]), np.array([1.0, -1.0])),
+        ["length 50", "cosine 1.000", "cosine 0.990"],
+    ),
+    vanishing_gradients.learning: (
+        lambda f: f({"plain": ([100, 200], [0.2, 0.3]), "clipped": ([100], [1.0])}, 0.25),
+        ["plain 30% after 200", "clipped 100% after 100"],
+    ),
+    vanishing_gradients.against_lag: (
+        lambda f: f([2, 8, 16], {"recall": {"plain": recall}, "order": {"plain": recall / 2}}, 0),
+        ["recall, plain: 80% at 16", "order, plain: 40% at 16"],
     ),
 }
 each_figure = pytest.mark.parametrize("function", CALLS, ids=lambda f: f.__name__)

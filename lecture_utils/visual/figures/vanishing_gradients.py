@@ -123,7 +123,7 @@ def slopes(fresh, trained) -> Picture:
     return described(
         figure,
         f"Histograms of tanh′. Fresh network: mean {np.mean(fresh):.2f}. Trained: mean "
-        f"{np.mean(trained):.2f}, {np.mean(np.asarray(trained) < 0.1):.0%} of the values below 0.1.",
+        f"{np.mean(trained):.2f}, {np.mean(np.asarray(trained) < 0.1):.0%} of all below 0.1.",
     )
 
 
