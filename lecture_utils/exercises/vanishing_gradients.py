@@ -12,7 +12,7 @@ def gradient_norms(W_hh, hs, dh):
     for h in hs[:0:-1]:
         dh = W_hh.T @ ((1 - h**2) * dh)
         norms.append(np.linalg.norm(dh))
-    return norms[::-1]
+    return np.array(norms[::-1])
 
 
 def _norms(step, states=lambda hs: hs[:0:-1], order=slice(None, None, -1)):
@@ -23,7 +23,7 @@ def _norms(step, states=lambda hs: hs[:0:-1], order=slice(None, None, -1)):
         for h in states(hs):
             dh = step(W_hh, h, dh)
             norms.append(np.linalg.norm(dh))
-        return norms[order]
+        return np.array(norms[order])
 
     return attempt
 
@@ -40,7 +40,7 @@ def _norms_case(H, T):
 gradient_norms = Exercise(
     gradient_norms,
     cases=[_norms_case(3, 1), _norms_case(4, 5)],
-    values=("list of norms",),
+    values=("norms",),
     mistakes={
         "Still there. The norms are close, but not right: going back, the gradient meets tanh "
         "first and W_hh second. In which order are they here?": _norms(
@@ -56,7 +56,7 @@ gradient_norms = Exercise(
         "The slope belongs to the state *after* the step, hs[t], not to the one before.": _norms(
             _right_step, states=lambda hs: hs[-2::-1]
         ),
-        "The list should begin with the norm at h_0 and end with that at h_T.": _norms(
+        "The array should begin with the norm at h_0 and end with that at h_T.": _norms(
             _right_step, order=slice(None)
         ),
     },
@@ -106,7 +106,6 @@ bound = Exercise(
         "tanh' is at most 1, so one step is bounded by the largest singular value of W_hh.",
         "np.linalg.norm(W_hh, 2) is the largest singular value; n steps multiply n of them.",
     ),
-    used=False,
 )
 
 
@@ -115,18 +114,25 @@ def orthogonal_start(gaussian):
     return Q
 
 
-def _facts(attempt, gaussian):
-    """What makes a right answer, whichever it is: Q^T Q, and that the numbers were used."""
-    Q = np.asarray(attempt(gaussian), dtype=float)
-    other = np.asarray(attempt(gaussian[::-1].copy() + 0.5), dtype=float)
-    return Q.T @ Q, float(np.abs(Q - other).max() > 1e-6)
+def _up_to_choice(attempt, gaussian):
+    """There are many right matrices: for each of them, the reference's."""
+    reference, other = np.linalg.qr(gaussian)[0], gaussian[::-1] + 0.5
+    Q = attempt(gaussian)
+    right = (
+        isinstance(Q, np.ndarray)
+        and Q.dtype == gaussian.dtype
+        and Q.shape == gaussian.shape
+        and np.abs(Q.T @ Q - np.eye(len(Q))).max() < 1e-8
+        and np.abs(Q - attempt(other)).max() > 1e-6  # the numbers are used
+    )
+    return reference if right else Q
 
 
 orthogonal_start = Exercise(
     orthogonal_start,
     cases=[(_rng.standard_normal((2, 2)),), (_rng.standard_normal((5, 5)),)],
-    values=("Q.T @ Q", "depends on the random numbers"),
-    use=_facts,
+    values=("Q",),
+    use=_up_to_choice,
     mistakes={
         "The largest singular value is 1 now, but the others are smaller: most directions still "
         "shrink.": lambda G: G / np.linalg.norm(G, 2),
