@@ -30,6 +30,29 @@ def torch_rnn_gradients(theirs: nn.RNN) -> dict[str, torch.Tensor]:
     return {ours: getattr(theirs, name).grad for ours, name in WITNESS_NAMES.items()}
 
 
+# Rows of the lecture's gate blocks i, f, o, g in PyTorch's order i, f, g, o.
+LSTM_ORDER = (0, 1, 3, 2)
+
+
+def torch_lstm(*cells) -> nn.LSTM:
+    """`nn.LSTM` with the weights of one `LSTMCell` per layer, batch first, same dtype."""
+    H = len(cells[0].b) // 4
+    D = cells[0].W.shape[1] - H
+    theirs = nn.LSTM(D, H, len(cells), batch_first=True, dtype=cells[0].W.dtype)
+    with torch.no_grad():
+        for depth, cell in enumerate(cells):
+            for name, block in lstm_blocks(cell.W, cell.b).items():
+                getattr(theirs, f"{name}_l{depth}").copy_(block)
+    return theirs
+
+
+def lstm_blocks(W, b) -> dict[str, torch.Tensor]:
+    """W [h; x] + b, or gradients of them, in PyTorch's names and order; half of b to each bias."""
+    H = len(b) // 4
+    W, b = (torch.cat([v.split(H)[block] for block in LSTM_ORDER]) for v in (W, b))
+    return {"weight_hh": W[:, :H], "weight_ih": W[:, H:], "bias_ih": b / 2, "bias_hh": b / 2}
+
+
 def torch_linear(weight, bias) -> nn.Linear:
     """`nn.Linear` computing weight @ h + bias, for the output layer."""
     weight, bias = _tensor(weight), _tensor(bias)

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from jaxtyping import config
 from torch.nn.functional import one_hot as torch_one_hot
 
 from lecture_utils.datasets.text import Alphabet, latin1_chart
@@ -359,14 +358,6 @@ def test_a_network_without_units_is_refused(hidden):
 def test_a_chunk_without_steps_is_refused(chunk):
     with pytest.raises(ValueError, match=f"chunk is {chunk}: it has to be at least 1"):
         next(train(TEXT, SIZE, iterations=1, chunk=chunk))
-
-
-@pytest.fixture
-def as_a_reader_runs_it():
-    """Without the run-time shape checks of pytest."""
-    config.update("jaxtyping_disable", True)
-    yield
-    config.update("jaxtyping_disable", False)
 
 
 @pytest.mark.parametrize("shape", [(), (1,), (6,)])

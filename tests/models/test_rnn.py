@@ -6,7 +6,6 @@ B, T, D, H = 2, 3, 5, 7: no two axes alike, so that none can stand in for anothe
 import numpy as np
 import pytest
 import torch
-from jaxtyping import config
 from torch.nn.functional import cross_entropy as torch_cross_entropy
 
 from lecture_utils.gradcheck import (
@@ -77,14 +76,6 @@ def loss_by_autograd(w, xs, targets, h):
         hs.append(torch.tanh(w["W_xh"] @ x + w["W_hh"] @ hs[-1] + w["b_h"]))
         loss = loss - torch.log_softmax(w["W_hy"] @ hs[-1] + w["b_y"], dim=0)[int(target)]
     return loss, hs
-
-
-@pytest.fixture
-def as_a_reader_runs_it():
-    """Without the run-time shape checks of pytest: what is left is what a reader gets."""
-    config.update("jaxtyping_disable", True)
-    yield
-    config.update("jaxtyping_disable", False)
 
 
 # Equality with PyTorch ---------------------------------------------------------------------------

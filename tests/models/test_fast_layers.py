@@ -1,0 +1,116 @@
+"""The fast layers are the cells, in values and all gradients; and a broken factor would be seen."""
+
+import pytest
+import torch
+
+from lecture_utils.gradcheck import assert_close
+from lecture_utils.models import fast_layers
+from lecture_utils.models.fast_layers import GRULayer, LSTMLayer
+from lecture_utils.models.gru import GRUCell
+from lecture_utils.models.lstm import LSTMCell
+from lecture_utils.models.recurrent import unroll
+
+B, T, D, H = 2, 4, 5, 7
+PAIRS = [(LSTMCell, LSTMLayer), (GRUCell, GRULayer)]
+each_pair = pytest.mark.parametrize("cell_type, layer_type", PAIRS, ids=["LSTM", "GRU"])
+
+
+pytestmark = pytest.mark.usefixtures("float64")
+
+
+def parts(state):
+    return list(state) if isinstance(state, tuple) else [state]
+
+
+def pair(cell_type, layer_type):
+    """A cell and the layer with its parameters, inputs, and a first state, all random."""
+    cell, layer = cell_type(D, H), layer_type(D, H)
+    for p in cell.parameters():
+        p.data.normal_()
+    layer.load_state_dict(cell.state_dict())
+    xs = torch.randn(B, T, D, requires_grad=True)
+    state = [torch.randn(B, H, requires_grad=True) for _ in parts(cell.start(B))]
+    return cell, layer, xs, tuple(state) if len(state) == 2 else state[0]
+
+
+def values_and_gradients(run, module, xs, state, of_last=True):
+    hs, last = run(xs, state)
+    outputs = [hs, *parts(last)] if of_last else [hs]
+    loss = sum((v * torch.arange(v.numel()).cos().view_as(v)).sum() for v in outputs)
+    return outputs, torch.autograd.grad(loss, [*module.parameters(), xs, *parts(state)])
+
+
+@each_pair
+@pytest.mark.parametrize("of_last", [True, False])
+def test_equal_to_the_cell(cell_type, layer_type, of_last):
+    cell, layer, xs, state = pair(cell_type, layer_type)
+    slow = values_and_gradients(lambda x, s: unroll(cell, x, s), cell, xs, state, of_last)
+    fast = values_and_gradients(layer, layer, xs, state, of_last)
+    for ours, wanted in zip((*fast[0], *fast[1]), (*slow[0], *slow[1]), strict=True):
+        assert_close(ours, wanted, 1e-12)
+
+
+@each_pair
+def test_one_step_and_no_state_given(cell_type, layer_type):
+    cell, layer, xs, _ = pair(cell_type, layer_type)
+    assert_close(layer(xs[:, :1])[0], unroll(cell, xs[:, :1])[0], 1e-13)
+    loss = layer(xs.detach())[0].square().sum()  # inputs without a gradient
+    loss.backward()
+    assert all(p.grad is not None for p in layer.parameters())
+
+
+@each_pair
+def test_chunks_with_the_state_carried_on_are_the_whole(cell_type, layer_type):
+    _, layer, xs, state = pair(cell_type, layer_type)
+    whole, _ = layer(xs, state)
+    first, carried = layer(xs[:, :1], state)
+    second, _ = layer(xs[:, 1:], carried)
+    assert_close(torch.cat([first, second], 1), whole, 1e-13)
+    (through,) = torch.autograd.grad(second.sum(), [parts(state)[0]])
+    assert through.abs().max() > 0  # the gradient crosses the boundary
+
+
+@each_pair
+def test_gradcheck(cell_type, layer_type):
+    _, layer, xs, state = pair(cell_type, layer_type)
+    assert torch.autograd.gradcheck(
+        lambda x, *s: layer(x, tuple(s) if len(s) == 2 else s[0])[0], (xs, *parts(state))
+    )
+
+
+@each_pair
+def test_nothing_that_was_returned_changes_later(cell_type, layer_type):
+    """Results are copies: changing one in place must not spoil the backward pass."""
+    _, layer, xs, state = pair(cell_type, layer_type)
+    _, wanted = values_and_gradients(layer, layer, xs, state, of_last=False)
+    hs, last = layer(xs, state)
+    loss = (hs * torch.arange(hs.numel()).cos().view_as(hs)).sum()
+    with torch.no_grad():
+        for part in parts(last):
+            part += 100
+    found = torch.autograd.grad(loss, [*layer.parameters(), xs, *parts(state)])
+    for ours, expected in zip(found, wanted):
+        assert_close(ours, expected, 1e-13)
+
+
+def test_a_wrong_factor_would_be_noticed(monkeypatch):
+    cell, layer, xs, state = pair(*PAIRS[0])
+    wanted = values_and_gradients(lambda x, s: unroll(cell, x, s), cell, xs, state)[1]
+    right = fast_layers.torch.addmm
+    monkeypatch.setattr(fast_layers.torch, "addmm", lambda a, b, c: right(a, b, 1.01 * c))
+    found = values_and_gradients(layer, layer, xs, state)[1]
+    with pytest.raises(AssertionError):
+        assert_close(found[0], wanted[0], 1e-6)
+
+
+@each_pair
+def test_bad_input_is_refused(cell_type, layer_type, as_a_reader_runs_it):
+    _, layer, xs, _ = pair(cell_type, layer_type)
+    with pytest.raises(ValueError, match="length 0"):
+        layer(xs[:, :0])
+    with pytest.raises(ValueError, match="expects"):
+        layer(xs, torch.zeros(1, H))
+    xs = xs.detach().clone()
+    xs[0, 1, 2] = float("inf")
+    with pytest.raises(ValueError, match="input inf in sequence 0 at step 1"):
+        layer(xs)
