@@ -42,9 +42,12 @@ gradient_norms = Exercise(
     cases=[_norms_case(3, 1), _norms_case(4, 5)],
     values=("norms",),
     mistakes={
-        "Still there. The norms are close, but not right: going back, the gradient meets tanh "
-        "first and W_hh second. In which order are they here?": _norms(
+        "Still there. The norm at h_T is right, those before it are not. This is the transpose of "
+        "W_hh with its *columns* scaled by tanh', and the Jacobian has its rows scaled.": _norms(
             lambda W, h, dh: (1 - h**2) * (W.T @ dh)
+        ),
+        "The slope of tanh is 1 - h^2, not (1 - h)^2.": _norms(
+            lambda W, h, dh: W.T @ ((1 - h) ** 2 * dh)
         ),
         "The gradient goes back through the transpose, W_hh.T.": _norms(
             lambda W, h, dh: W @ ((1 - h**2) * dh)
@@ -61,8 +64,8 @@ gradient_norms = Exercise(
         ),
     },
     hints=(
-        "Compare with da = (1 - h**2) * dh and dh_prev = W_hh.T @ da of lesson 02.",
-        "Forward: first W_hh, then tanh. Backward, the last one comes first.",
+        "Take one step only, and compare with step_jacobian of the package, transposed, times dh.",
+        "Forward: first W_hh, then tanh. Backward, which one does the gradient meet first?",
         "dh = W_hh.T @ ((1 - h**2) * dh)",
     ),
 )
@@ -88,6 +91,16 @@ bound = Exercise(
         "np.linalg.norm(W) is the Frobenius norm, the root of the sum of all squares: a bound, "
         "too, but not the smallest one. The largest singular value is np.linalg.norm(W, 2).": (
             lambda W, steps: np.linalg.norm(W) ** steps
+        ),
+        "An eigenvalue says how a vector is stretched that keeps its direction. The most that any "
+        "vector is stretched is the largest singular value.": (
+            lambda W, steps: np.linalg.eigvals(W).real.max() ** steps
+        ),
+        "The eigenvalues of W^T W are the *squares* of the singular values: take the root.": (
+            lambda W, steps: np.linalg.eigvalsh(W.T @ W).max() ** steps
+        ),
+        "1/4 is the largest slope of the logistic sigmoid. That of tanh is 1.": (
+            lambda W, steps: (np.linalg.norm(W, 2) / 4) ** steps
         ),
         "Each step multiplies: after n steps the bound is sigma to the power n, not n times "
         "sigma.": lambda W, steps: steps * np.linalg.norm(W, 2),
@@ -115,23 +128,20 @@ def orthogonal_start(gaussian):
 
 
 def _up_to_choice(attempt, gaussian):
-    """There are many right matrices: for each of them, the reference's."""
-    reference, other = np.linalg.qr(gaussian)[0], gaussian[::-1] + 0.5
+    """Q^T Q, because many Q are right; 0 if the random numbers were not used."""
+    other = gaussian[::-1] + 0.5
     Q = attempt(gaussian)
-    right = (
-        isinstance(Q, np.ndarray)
-        and Q.dtype == gaussian.dtype
-        and Q.shape == gaussian.shape
-        and np.abs(Q.T @ Q - np.eye(len(Q))).max() < 1e-8
-        and np.abs(Q - attempt(other)).max() > 1e-6  # the numbers are used
-    )
-    return reference if right else Q
+    if not isinstance(Q, np.ndarray) or Q.dtype != gaussian.dtype or Q.shape != gaussian.shape:
+        return Q  # what is wrong with its form is said by the comparison
+    with np.errstate(invalid="ignore"):
+        used = np.abs(Q - attempt(other)).max() > 1e-6
+        return Q.T @ Q if used else 0 * Q
 
 
 orthogonal_start = Exercise(
     orthogonal_start,
     cases=[(_rng.standard_normal((2, 2)),), (_rng.standard_normal((5, 5)),)],
-    values=("Q",),
+    values=("Q.T @ Q",),
     use=_up_to_choice,
     mistakes={
         "The largest singular value is 1 now, but the others are smaller: most directions still "
@@ -151,8 +161,10 @@ orthogonal_start = Exercise(
         "But it is always the same: make one from the random numbers.": lambda G: np.eye(len(G)),
     },
     hints=(
-        "Every matrix is a product of an orthogonal and a triangular one: G = Q R.",
-        "NumPy has it: np.linalg.qr(gaussian).",
+        "Gram-Schmidt: go through the columns, take away what lies along the earlier ones, and "
+        "make what is left 1 long.",
+        "NumPy has that, packaged: every matrix is an orthogonal one times a triangular one, "
+        "np.linalg.qr.",
         "Q, R = np.linalg.qr(gaussian); return Q",
     ),
 )
@@ -198,6 +210,11 @@ clip_by_norm = Exercise(
         "After clipping the norm is the limit, not 1: multiply by limit / norm.": (
             lambda gs, limit: [g / _norm(gs) if _norm(gs) > limit else g for g in gs]
         ),
+        "The gradients come back as they were. In a loop, `g = g * scale` makes a new array and "
+        "forgets it: collect them in a list.": lambda gs, limit: list(gs),
+        "The norm of all entries together, not the largest norm of one array.": lambda gs, limit: [
+            g * min(1.0, limit / max(np.linalg.norm(g) for g in gs)) for g in gs
+        ],
         "The norms of the arrays do not add up: add their squares, then take the root.": (
             lambda gs, limit: [g * min(1.0, limit / sum(np.linalg.norm(g) for g in gs)) for g in gs]
         ),

@@ -62,13 +62,14 @@ def orthogonal(gaussian: Float[Array, "H H"]) -> Float[Array, "H H"]:
 def norm_penalty(
     W_hh: Float[Array, "H H"], hs: Float[Array, "states B H"], dhs: Float[Array, "states B H"]
 ) -> tuple[float, Float[Array, "H H"]]:
-    """Pascanu's regulariser, and its gradient in W_hh: a gradient should keep its length.
+    """A regulariser after Pascanu, and its gradient in W_hh: a gradient should keep its length.
 
         Omega = mean over steps and sequences of (|W_hh^T da_t| / |dh_t| - 1)^2
 
-    with da_t = (1 - h_t^2) dh_t. States and dhs (d loss / d h_t) count as constants: only the W_hh
-    written here is differentiated, as in the paper. Steps that no gradient reaches (|dh_t| < 1e-10)
-    are left out.
+    with da_t = (1 - h_t^2) dh_t. As in the paper, states and dhs (d loss / d h_t) count as
+    constants: only the W_hh written here is differentiated. The paper has the sum where this has
+    the mean, and measures the gradient at a_t where this measures it at h_t. Steps that no gradient
+    reaches (|dh_t| < 1e-10) are left out.
     """
     das, norms = (1 - hs[1:] ** 2) * dhs[1:], np.linalg.norm(dhs[1:], axis=-1)
     reached = norms > 1e-10

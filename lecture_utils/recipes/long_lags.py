@@ -24,7 +24,7 @@ from lecture_utils.runtime import seed
 from lecture_utils.training.checkpoints import save_experiment
 
 NAME = "long_lags"
-HIDDEN, BATCH, STEPS, START = 50, 20, 4000, 0.1
+HIDDEN, BATCH, STEPS, START, PENALTY = 50, 20, 4000, 0.1, 2.0
 RATES = (0.01, 0.03, 0.1)
 LENGTHS = (10, 20, 40, 80)
 PUZZLES = ("recall", "order")
@@ -52,7 +52,7 @@ class Outcome(NamedTuple):
     validation: float  # accuracy on 1,000 fixed sequences; guessing 0.25
     accuracy: float  # on 1,000 others
     steps: int  # updates made: fewer than allowed once validation reaches 99.5 %
-    largest: float  # the largest gradient norm on the way, before clipping
+    largest: float  # the largest norm of the loss's gradient on the way, before clipping
     parameters: RNNParameters
 
 
@@ -87,9 +87,9 @@ def learn(
         hs, logits = batch_rnn.forward(p, symbols)
         dy = cross_entropy(logits, answers)[1] / BATCH
         gradient, dhs = batch_rnn.backward(p, symbols, hs, dy)
-        if "penalty" in method:
-            gradient.W_hh[:] += 2 * norm_penalty(p.W_hh, hs, dhs)[1]
         largest = max(largest, float(np.sqrt(sum((g**2).sum() for g in gradient))))
+        if "penalty" in method:
+            gradient.W_hh[:] += PENALTY * norm_penalty(p.W_hh, hs, dhs)[1]
         if method.startswith("clipped"):
             gradient = clip_by_norm(gradient, 1.0)
         for w, g in zip(p, gradient):

@@ -145,8 +145,11 @@ CALLS = {
         ["plain 30% after 200", "clipped 100% after 100"],
     ),
     vanishing_gradients.against_lag: (
-        lambda f: f([2, 8, 16], {"recall": {"plain": recall}, "order": {"plain": recall / 2}}, 0),
-        ["recall, plain: 80% at 16", "order, plain: 40% at 16"],
+        lambda f: f(
+            [2, 8, 16], {"recall": {"plain": recall}, "order": {"plain": recall / 2}},
+            {"recall": {"guessing": 0.25}, "order": {"guessing": 0.25, "last key only": 0.5}},
+        ),
+        ["2, 8, 16 steps", "recall, plain: 30%, 50%, 80%", "order, plain: 15%, 25%, 40%"],
     ),
 }
 each_figure = pytest.mark.parametrize("function", CALLS, ids=lambda f: f.__name__)

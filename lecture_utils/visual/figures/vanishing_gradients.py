@@ -15,6 +15,7 @@ from lecture_utils.visual.style import (
 )
 
 GREY = "#555555"
+METHODS = ["#777777", *SERIES]  # the first is the baseline
 
 
 def two_roads(steps: int = 2) -> Picture:
@@ -40,7 +41,7 @@ def two_roads(steps: int = 2) -> Picture:
                         facecolor="white", edgecolor=COLOURS[quantity], lw=1.5, zorder=2,
                     )
                 )  # fmt: skip
-                ax.text(x, 0, station, ha="center", va="center", fontsize=9, zorder=3)
+                ax.text(x, 0, station, ha="center", va="center", fontsize=10.5, zorder=3)
             ax.add_patch(
                 FancyArrowPatch((step + 0.09, 0), (step + 0.92, 0), arrowstyle="-|>", zorder=1,
                                 mutation_scale=10, color=COLOURS[quantity], shrinkA=0, shrinkB=0)
@@ -80,28 +81,28 @@ def three_views(norms, singular, powers) -> Picture:
 
     norms: (T + 1,). singular: (T + 1, H), largest first. powers: (T + 1,). All for k = 0 ... T.
     """
-    T = len(norms) - 1
-    back = T - np.arange(T + 1)
-    figure, ax = picture(7.8, 3.5)
-    floor = 1e-17  # below, rounding speaks
-    low = np.maximum(np.median(singular, axis=1), floor)
-    ax.fill_between(back, low, singular[:, 0], color=COLOURS["soft"], lw=0,
-                    label="singular values of the product,\nlargest to median")  # fmt: skip
-    ax.plot(back, singular[:, 0], color=COLOURS["reference"], lw=1.2)
-    ax.plot(back, powers, "--", color=COLOURS["hidden"], lw=1.6,
-            label=r"without tanh: $\|W_{hh}^{\,n}\|$")  # fmt: skip
-    ax.plot(back, norms / norms[-1], color=COLOURS["gradient"], lw=2.2,
-            label=r"$\|\partial L/\partial h_k\|$, at the end 1")  # fmt: skip
-    ax.set(yscale="log", xlabel="steps back from the loss, n = T − k", ylabel="length",
-           ylim=(max(floor, low.min()) / 3, 30))  # fmt: skip
-    ax.legend(frameon=False, fontsize=9, loc="lower left")
-    ax.margins(x=0.01)
+    steps, T = np.arange(len(norms)), len(norms) - 1
+    figure, ax = picture(7.8, 3.6)
+    ax.fill_between(steps, np.median(singular, axis=1), singular[:, 0], color=COLOURS["soft"],
+                    lw=0, label="singular values of the product,\nmedian to largest")  # fmt: skip
+    ax.plot(steps, powers, "--", color=COLOURS["hidden"], lw=1.6,
+            label=r"without tanh: $\|W_{hh}^{\,T-k}\|$")  # fmt: skip
+    ax.plot(steps, norms / norms[-1], color=COLOURS["gradient"], lw=2.2,
+            label=r"$\|\partial L/\partial h_k\|\;/\;\|\partial L/\partial h_T\|$")  # fmt: skip
+    ax.set(yscale="log", ylabel="length", ylim=(norms[0] / norms[-1] / 100, 30))
+    _towards_the_loss(ax, T)
+    ax.legend(frameon=False, fontsize=9, loc="upper left")
     return described(
         figure,
-        f"Log plot over {T} steps back. The gradient's length falls to {norms[0] / norms[-1]:.1e} "
-        f"of what it was, the largest singular value of the product to {singular[0, 0]:.1e}, the "
-        f"norm of the power of W_hh to {powers[0]:.1e}.",
+        f"Log plot over {T} steps. Going back, the gradient's length falls to "
+        f"{norms[0] / norms[-1]:.1e} of what it was, the largest singular value of the product to "
+        f"{singular[0, 0]:.1e}, the norm of the power of W_hh to {powers[0]:.1e}.",
     )
+
+
+def _towards_the_loss(ax, T):
+    """The step on the x axis, with the loss at the right: gradients travel from right to left."""
+    ax.set(xlabel="state k   (the loss is at the right, the gradient goes left)", xlim=(0, T))
 
 
 def slopes(fresh, trained) -> Picture:
@@ -129,23 +130,26 @@ def slopes(fresh, trained) -> Picture:
 
 def gains(by_gain: dict[str, dict[float, np.ndarray]]) -> Picture:
     """Length of the gradient by step, one line per gain; one panel per non-linearity."""
-    figure, axes = picture(8.6, 3.3, 1, len(by_gain), sharey=True)
+    figure, axes = picture(8.8, 3.4, 1, len(by_gain), sharey=True)
     ends = []
-    for ax, (name, curves) in zip(axes, by_gain.items()):
-        values = np.linspace(0.3, 1, len(curves))
-        for (gain, norms), shade in zip(curves.items(), values):
-            back = np.arange(len(norms))[::-1]
-            ax.plot(back, norms, color=shades("gradient")(shade), lw=1.8)
-            ax.annotate(f"{gain:g}", (back[0], norms[0]), (4, 0), textcoords="offset points",
-                        va="center", fontsize=8, color="#333333")  # fmt: skip
+    for ax, (name, curves) in zip(np.ravel(axes), by_gain.items()):
+        for (gain, norms), shade in zip(curves.items(), np.linspace(0.35, 1, len(curves))):
+            ax.plot(norms, color=shades("gradient")(shade), lw=1.8)
+            ax.annotate(f"{gain:g}", (0, norms[0]), (-4, 0), textcoords="offset points",
+                        ha="right", va="center", fontsize=8, color="#333333")  # fmt: skip
             ends.append(f"{name}, gain {gain:g}: {norms[0]:.0e}")
+        T = len(norms) - 1
         ax.axhline(1, color=COLOURS["reference"], lw=1, ls="--")
-        ax.set(yscale="log", xlabel="steps back from the loss", title=name)
+        _towards_the_loss(ax, T)
+        ax.set(yscale="log", title=name, xlabel="state k   (loss at the right)")
+        ax.set_xlim(-0.12 * T, T)
+        ax.set_xticks(range(0, T + 1, 10))
         ax.title.set_fontsize(10)
-        ax.set_xlim(0, back[0] * 1.09)
-    axes[0].set_ylabel(r"$\|\partial L/\partial h_k\|$, at the end 1")
+    np.ravel(axes)[0].set_ylabel(
+        r"$\|\partial L/\partial h_k\|\;/\;\|\partial L/\partial h_T\|$"
+    )
     return described(
-        figure, f"Length of the gradient after {back[0]} steps back. " + "; ".join(ends) + "."
+        figure, f"Length of the gradient after {T} steps back. " + "; ".join(ends) + "."
     )
 
 
@@ -183,8 +187,7 @@ def cliff(surface, walks: dict[str, np.ndarray]) -> Picture:
     figure = Picture(figsize=(9, 3.9), layout="constrained")
     grid = figure.add_gridspec(1, 2, width_ratios=[1.15, 1])
     side = figure.add_subplot(grid[0], projection="3d", computed_zorder=False)
-    W, B = np.meshgrid(ws, bs)
-    side.plot_surface(W, B, losses, cmap=MAGNITUDE, rcount=120, ccount=120, lw=0,
+    side.plot_surface(*np.meshgrid(ws, bs), losses, cmap=MAGNITUDE, rcount=160, ccount=160, lw=0,
                       antialiased=False, zorder=1, vmax=0.35)  # fmt: skip
     above = figure.add_subplot(grid[1])
     image = above.imshow(losses, origin="lower", extent=(ws[0], ws[-1], bs[0], bs[-1]),
@@ -195,16 +198,25 @@ def cliff(surface, walks: dict[str, np.ndarray]) -> Picture:
         w, b, loss = walk.T
         inside = (w >= ws[0]) & (w <= ws[-1]) & (b >= bs[0]) & (b <= bs[-1])
         last = len(w) if inside.all() else int(np.argmin(inside))  # until it leaves the picture
-        side.plot(w[:last], b[:last], loss[:last] + 0.01, "-", color=colour, lw=1.6, zorder=3)
-        above.plot(w, b, "-", color=colour, lw=1.4, label=name, clip_on=True)
-        above.plot(w[inside][-1], b[inside][-1], "o", color=colour, ms=6, mec="white", zorder=4)
+        early = min(last, 100)  # the first meetings with the wall: all of them would be a blot
+        side.plot(w[:early], b[:early], loss[:early] + 0.012, color=colour, lw=1.3, zorder=3)
+        above.plot(w[: last + 1], b[: last + 1], color=colour, lw=1.4, label=name)
+        if last == len(w):
+            above.plot(w[-1], b[-1], "o", color=colour, ms=6, mec="white", zorder=4)
+            above.annotate("end", (w[-1], b[-1]), (-6, 6), textcoords="offset points", fontsize=9,
+                           ha="right", color=colour)  # fmt: skip
+        else:
+            label = f"{name}: thrown to\n({w[last]:.1f}, {b[last]:.1f})"
+            above.annotate(label, (0.97, 0.97), xycoords="axes fraction", fontsize=9, ha="right",
+                           va="top", color=colour)  # fmt: skip
         far = np.hypot(np.diff(w), np.diff(b)).max()
         ends.append(f"{name}: longest step {far:.2g}, loss at the end {loss[-1]:.1e}")
     start = next(iter(walks.values()))[0]
     above.plot(*start[:2], "o", color="black", ms=5, zorder=4)
     above.annotate("start", start[:2], (6, 2), textcoords="offset points", fontsize=9)
+    side.plot(*start[:2], start[2] + 0.012, "o", color="black", ms=4, zorder=4)
     above.set(xlabel="w", ylabel="b", xlim=(ws[0], ws[-1]), ylim=(bs[0], bs[-1]))
-    above.legend(fontsize=9, loc="upper left")
+    above.legend(fontsize=9, loc="lower left")
     above.tick_params(labelsize=9, color="#666666")
     side.set(xlabel="w", ylabel="b")
     side.view_init(elev=32, azim=52)
@@ -252,7 +264,7 @@ def learning(curves: dict[str, tuple], chance: float) -> Picture:
     """Accuracy against update for several methods; a dot where a method is done."""
     figure, ax = picture(8.4, 3.0)
     ends = []
-    for (name, (steps, accuracy)), colour in zip(curves.items(), SERIES):
+    for (name, (steps, accuracy)), colour in zip(curves.items(), METHODS):
         wide = {"lw": 5, "alpha": 0.4} if not ends else {"lw": 1.8}  # seen below an equal one
         ax.plot(steps, accuracy, "-", color=colour, label=name, **wide)
         ax.plot(steps[-1], accuracy[-1], "o", color=colour, ms=5)
@@ -265,22 +277,35 @@ def learning(curves: dict[str, tuple], chance: float) -> Picture:
     return described(figure, "Accuracy against update: " + "; ".join(ends) + ".")
 
 
-def against_lag(lengths, results: dict[str, dict[str, np.ndarray]], chance: float) -> Picture:
-    """Accuracy against sequence length: puzzle -> method -> (runs, lengths), one panel each."""
+def against_lag(
+    lengths, results: dict[str, dict[str, np.ndarray]], levels: dict[str, dict[str, float]]
+) -> Picture:
+    """Accuracy against length: puzzle -> method -> (runs, lengths), one panel each.
+
+    levels: puzzle -> what an answer is worth that knows less, by name; drawn as lines.
+    """
     figure, axes = picture(9.2, 3.3, 1, len(results), sharey=True)
     said = []
     for ax, (puzzle, methods) in zip(axes, results.items()):
-        for place, ((method, accuracy), colour) in enumerate(zip(methods.items(), SERIES)):
+        for place, ((method, accuracy), colour) in enumerate(zip(methods.items(), METHODS)):
             shift = 1.03 ** (place - len(methods) / 2)  # so that equal dots stay visible
             ax.plot(np.array(lengths) * shift, accuracy.T, "o", color=colour, alpha=0.45, ms=4)
             ax.plot(np.array(lengths) * shift, accuracy.mean(axis=0), color=colour, lw=1.9,
                     label=method)  # fmt: skip
-            said.append(f"{puzzle}, {method}: {accuracy.mean(axis=0)[-1]:.0%} at {lengths[-1]}")
-        ax.axhline(chance, color=COLOURS["reference"], ls="--", lw=1.2)
-        ax.set(xscale="log", xlabel="steps", title=puzzle, ylim=(0, 1.05))
+            said.append(f"{puzzle}, {method}: {_list(accuracy.mean(axis=0))}")
+        for name, level in levels[puzzle].items():
+            ax.axhline(level, color=COLOURS["reference"], ls="--", lw=1.1, zorder=0)
+            ax.annotate(name, (0, level), (3, -2), xycoords=("axes fraction", "data"), va="top",
+                        textcoords="offset points", fontsize=8, color=GREY)  # fmt: skip
+        ax.set(xscale="log", xlabel="length of the sequence", title=puzzle, ylim=(0, 1.05))
         ax.set_xticks(lengths, [str(n) for n in lengths])
         ax.minorticks_off()
         ax.title.set_fontsize(10)
     axes[0].set_ylabel("accuracy")
     axes[-1].legend(frameon=False, fontsize=9, loc="center left", bbox_to_anchor=(1.0, 0.5))
-    return described(figure, "Accuracy against length, guessing 25%. " + "; ".join(said) + ".")
+    lengths = ", ".join(map(str, lengths))
+    return described(figure, f"Mean accuracy at {lengths} steps. " + "; ".join(said) + ".")
+
+
+def _list(shares):
+    return ", ".join(f"{share:.0%}" for share in shares)

@@ -1,8 +1,13 @@
 """The widgets of the course. Each takes arrays and strings, runs in the browser, has a poster."""
 
 from lecture_utils.visual.widgets.bptt_film import BPTTFilm
+from lecture_utils.visual.widgets.cell_programmer import CellProgrammer
+from lecture_utils.visual.widgets.gate_stepper import GateStepper
 from lecture_utils.visual.widgets.gradient_flow import GradientFlow
 from lecture_utils.visual.widgets.rnn_stepper import RNNStepper
 from lecture_utils.visual.widgets.training_scrubber import TrainingScrubber
 
-__all__ = ["BPTTFilm", "GradientFlow", "RNNStepper", "TrainingScrubber"]
+__all__ = [
+    "BPTTFilm", "CellProgrammer", "GateStepper", "GradientFlow", "RNNStepper",
+    "TrainingScrubber",
+]

@@ -180,7 +180,8 @@ class GradientFlow(LectureWidget):
         top.yaxis.set_major_locator(MultipleLocator(4 if high - low == 20 else 10))
         top.yaxis.set_major_formatter(lambda power, _: f"$10^{{{power:.0f}}}$")
         top.legend(frameon=False, fontsize=9, ncols=3, loc="lower right", bbox_to_anchor=(1, 1))
-        top.set_title("length of $\\partial L/\\partial h_k$", loc="left", fontsize=10)
+        top.set_title(f"{self.nonlinearity}, {self.matrix}, gain {self.gain:g}:\nlength of "
+                      "$\\partial L/\\partial h_k$", loc="left", fontsize=10)
         image = bottom.imshow(_log10(np.abs(flow)).T, cmap=MAGNITUDE, vmin=FAINT, vmax=STRONG,
                               aspect="auto", interpolation="nearest")
         bottom.set_title("the same, unit by unit", loc="left", fontsize=10)
