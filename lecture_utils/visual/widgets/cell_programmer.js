@@ -4,7 +4,7 @@
 const LIMIT = 12;
 const BLANK = { b_i: 0, w_i: 0, b_f: 0, w_f: 0, w_g: 1, b_o: 0 };
 const STARTS = [
-  ["Blank", "all gates ½", BLANK],
+  ["Blank", "", BLANK],
   ["Remember everything", "f = 1, i = ½", { ...BLANK, b_f: 10 }],
   ["Forget at once", "f = 0, i = 1", { ...BLANK, b_f: -10, b_i: 10 }],
 ];
@@ -50,8 +50,9 @@ function advice({ weights, gates, score }) {
   const [i0, i1] = gates.i;
   const [f0, f1] = gates.f;
   const n = (value) => format(value);
-  if (score >= SOLVED) return ["Latched.", praise(gates, weights)];
-  if (weights.w_g === 0) return ["Nothing is ever written.", "With a weight of 0, g is 0 for any x."];
+  if (score >= SOLVED) return praise(gates, weights);
+  if (weights.w_g === 0)
+    return ["Nothing is ever written: what decides g?", "With a weight of 0, g is 0 for any x."];
   if (weights.w_g < 0)
     return ["The sign is turned round.", "With a negative weight, g is negative for a positive x."];
   if (f0 < 0.9) {
@@ -86,21 +87,27 @@ function advice({ weights, gates, score }) {
   ].sort((a, b) => b[0] - a[0])[0];
   return far > 0.05
     ? ["Nearly: make the gates decide.", `Farthest from 0 or 1 is ${where}.`]
-    : ["Nearly: the last errors come from faint marked values.", "Find one among the examples."];
+    : ["Nearly: faint marked values are still lost.", "Push i and f still closer to 0 and 1."];
 }
 
 function praise({ i: [i0, i1], f: [f0, f1], o }, { w_g }) {
-  const n = (value) => format(value);
-  const drop =
-    f1 > 0.5 ? "" : `f = ${n(f1)} ${f1 > 0.1 ? "weakens" : "drops"} the old bit and `;
-  const noise = i0 > 0.02 ? "dampens the noise" : "shuts the noise out";
+  const is = (letter, value) => `${letter}\u00a0=\u00a0${format(value)}`;
+  const drop = f1 > 0.5 ? "" : `${is("f", f1)} ${f1 > 0.1 ? "weakens" : "drops"} the old bit, `;
+  const noise = i0 > 0.02 ? "dampens noise" : "blocks noise";
   const gates =
-    `At a mark ${drop}i = ${n(i1)} writes the new one; ` +
-    `between marks f = ${n(f0)} keeps it and i = ${n(i0)} ${noise}.`;
-  // Neither is an error: the sign of h is that of c, however small.
-  if (o < 0.9) return `${gates} For a clearer h, open the reveal gate: o = ${n(o)}.`;
-  if (w_g < 3) return `${gates} Weak signals still leave c near 0: make g decide.`;
-  return gates;
+    `At a mark ${drop}${is("i", i1)} writes the new; ` +
+    `between marks ${is("f", f0)} keeps it, ${is("i", i0)} ${noise}.`;
+  // None of these is an error: the sign of h is that of c, however small. So a write gate that is
+  // always nearly shut will do, if a mark opens it many times wider.
+  if (i1 < 0.5)
+    return [
+      "Latched, but faintly: open the write gate at a mark.",
+      `At a mark i is ${Number((i1 / i0).toPrecision(2))} times what it is between marks, ` +
+        `and yet ${i1 < 0.01 ? "below 0.01" : `only ${format(i1)}`}: c has the sign, but no size.`,
+    ];
+  if (o < 0.9) return ["Latched. For a clearer h, open the reveal gate.", gates];
+  if (w_g < 3) return ["Latched. Weak signals leave c near 0: make g decide.", gates];
+  return ["Latched.", gates];
 }
 
 function drawProgrammer(view) {
@@ -141,7 +148,8 @@ function drawProgrammer(view) {
 
   const sliders = {};
   function slider(words, name) {
-    const control = make("input", { type: "range", min: -LIMIT, max: LIMIT, step: 0.5, id: freshId() });
+    const range = { type: "range", min: -LIMIT, max: LIMIT, step: 0.5 };
+    const control = make("input", { ...range, id: freshId() });
     const output = make("output", { class: "mono", for: control.id });
     control.addEventListener("input", () =>
       program({ ...view.get("weights"), [name]: Number(control.value) }),
@@ -169,16 +177,20 @@ function drawProgrammer(view) {
         "aria-label": `${words}: ${letter}`,
         style: `--gate: var(--${colour}); --gate-ink: var(--${colour}-ink)`,
       },
-      make("p", { class: "name" }, `${words}: `, symbol(letter)),
-      make("p", { class: "small quiet" }, ...formula),
+      make(
+        "p",
+        {},
+        make("b", {}, `${words}: `, symbol(letter, "t")),
+        " ",
+        make("span", { class: "small quiet" }, "= ", ...formula),
+      ),
       ...settings,
       make("div", { class: "gate-values small" }, ...values),
     );
   }
 
   const half = (letter) => [
-    symbol(letter, "t"),
-    " = σ(",
+    "σ(",
     symbol("b", letter),
     " + ",
     symbol("w", letter),
@@ -213,7 +225,7 @@ function drawProgrammer(view) {
       "what",
       "g",
       "cell",
-      [symbol("g", "t"), " = tanh(", symbol("w", "g"), " ", symbol("x", "t"), ")"],
+      ["tanh(", symbol("w", "g"), " ", symbol("x", "t"), ")"],
       [slider("signal", "w_g")],
       [
         bar(`x = ${WEAK}`, true, () => now.gates.g(WEAK)),
@@ -224,7 +236,7 @@ function drawProgrammer(view) {
       "reveal",
       "o",
       "output",
-      [symbol("o", "t"), " = σ(", symbol("b", "o"), ")"],
+      ["σ(", symbol("b", "o"), ")"],
       [slider("bias", "b_o")],
       [bar("always", false, () => now.gates.o)],
     ),
@@ -235,8 +247,7 @@ function drawProgrammer(view) {
       "button",
       { type: "button", class: "start" },
       name,
-      " ",
-      make("span", { class: "small" }, detail),
+      detail && make("span", { class: "small" }, ` ${detail}`),
     );
     button.addEventListener("click", () => {
       shownSolution = false;
@@ -306,8 +317,8 @@ function drawProgrammer(view) {
   const peak = make("span", { class: "peak" });
   const point = make("p", { class: "point" });
   const behind = make("p", { class: "behind quiet" });
-  const tick = (place, words) =>
-    make("span", { class: "tick", style: `left: ${place}%` }, make("span", {}, words));
+  const tick = (name, place, words) =>
+    make("span", { class: `tick ${name}`, style: `left: ${place}%` }, make("span", {}, words));
   const results = make(
     "div",
     { class: "results" },
@@ -327,8 +338,8 @@ function drawProgrammer(view) {
       { class: "meter keep", "aria-hidden": "true" },
       meter,
       peak,
-      tick(50, "50 %: a coin"),
-      tick(100 * SOLVED, "98 %"),
+      tick("coin", 50, "50 %: a coin"),
+      tick("goal", 100 * SOLVED, "goal: 98 %"),
     ),
     make("div", { class: "advice" }, point, behind),
   );
@@ -353,14 +364,14 @@ function drawProgrammer(view) {
 
   // ---- one run --------------------------------------------------------------------------------
   const SIGNAL = 20,
-    SIGNAL_TALL = 84,
-    TARGET = 112,
+    SIGNAL_TALL = 76,
+    TARGET = 104,
     TARGET_TALL = 18,
-    GATES = { i: 146, f: 180 },
-    GATE_TALL = 26,
-    CELL = 224,
-    CELL_TALL = 76,
-    SHOWN = 314,
+    GATES = { i: 134, f: 168 },
+    GATE_TALL = 24,
+    CELL = 208,
+    CELL_TALL = 68,
+    SHOWN = 290,
     SHOWN_TALL = 60,
     CROSSES = SHOWN + SHOWN_TALL + 12,
     AXIS = CROSSES + 8,
@@ -461,7 +472,9 @@ function drawProgrammer(view) {
     return [
       title("", "signal", "x", zero),
       line(left(), zero, width - RIGHT, zero, { stroke: "#c6ced5" }),
-      ...[1, -1].map((value) => words("tick", width - RIGHT + 6, y(value) + 4, "start", format(value, 0))),
+      ...[1, -1].map((value) =>
+        words("tick", width - RIGHT + 6, y(value) + 4, "start", format(value, 0)),
+      ),
       path("stems", stems(quiet), { ...grey, "stroke-width": 1.5 }),
       path("dots", dots(quiet), { ...grey, "stroke-width": size }),
       path("stems", stems(marked), { ...black, "stroke-width": clamp(column() / 4, 2, 3) }),
@@ -496,7 +509,7 @@ function drawProgrammer(view) {
       line(left(), base, width - RIGHT, base, { stroke: "#c6ced5" }),
       title(`${colour}-ink`, text, letter, top + GATE_TALL / 2),
       words("tick", width - RIGHT + 6, top + 8, "start", "1"),
-      words("tick", width - RIGHT + 6, base + 3, "start", "0"),
+      words("tick", width - RIGHT + 6, base + 1, "start", "0"),
     ];
   }
 
@@ -658,13 +671,19 @@ function drawProgrammer(view) {
     const signed = (name, number) =>
       number < 0 ? make("span", {}, "(", value(name, number), ")") : value(name, number);
     const near = (...parts) => make("span", { class: "term" }, ...parts);
+    const c = (index) => symbol("c", index, "cell");
     reading.replaceChildren(
       make("b", {}, `t = ${t + 1}`),
       now.m[t] ? ", marked: " : ": ",
-      near(symbol("c", "t", "cell"), " = ", symbol("f", "t", "forget"), " ", symbol("c", "t−1", "cell"), " + ", symbol("i", "t", "input"), " ", symbol("g", "t"), " = "),
-      near(value("f", f), " · ", signed("before", before), " + "),
-      near(value("i", i), " · ", signed("g", g), " = "),
-      make("b", {}, value("c", now.cs[t])),
+      near(c("t"), " = ", symbol("f", "t", "forget"), " ", c("t−1"), " +"),
+      " ",
+      near(symbol("i", "t", "input"), " ", symbol("g", "t", "cell")),
+      " ",
+      near("= ", value("f", f), " · ", signed("before", before), " +"),
+      " ",
+      near(value("i", i), " · ", signed("g", g)),
+      " ",
+      near("= ", make("b", {}, value("c", now.cs[t]))),
       "; ",
       near(symbol("h", "t", "hidden"), " = ", make("b", {}, value("h", now.hs[t]))),
       `, target ${target}: `,
@@ -673,8 +692,9 @@ function drawProgrammer(view) {
     plot.setAttribute("aria-valuenow", t + 1);
     plot.setAttribute(
       "aria-valuetext",
-      `step ${t + 1}${now.m[t] ? ", marked" : ""}: x ${format(now.x[t])}, c ${format(now.cs[t])}, ` +
-        `h ${format(now.hs[t])}, target ${target === "+" ? "plus" : "minus"}, ${verdict}`,
+      `step ${t + 1}${now.m[t] ? ", marked" : ""}: x ${format(now.x[t])}, ` +
+        `c ${format(now.cs[t])}, h ${format(now.hs[t])}, ` +
+        `target ${target === "+" ? "plus" : "minus"}, ${verdict}`,
     );
   }
   function read(t) {
@@ -711,7 +731,10 @@ function drawProgrammer(view) {
   const legend = make(
     "p",
     { class: "legend" },
-    key(sample(shape("path", { d: "M3 3h10l-5 8z", fill: COLOURS.target })), "mark: hold the sign of this x"),
+    key(
+      sample(shape("path", { d: "M3 3h10l-5 8z", fill: COLOURS.target })),
+      "mark: hold the sign of this x",
+    ),
     key(
       sample(shape("rect", { width: 16, height: 14, fill: COLOURS.soft })),
       make("span", {}, "side on which ", symbol("h"), " should be"),
@@ -728,7 +751,8 @@ function drawProgrammer(view) {
     paintGates();
     paintScore();
     paintPlot();
-    view.say(`Right at ${share.textContent} of ${count}. ${point.textContent} ${behind.textContent}`);
+    const said = `${point.textContent} ${behind.textContent}`;
+    view.say(`Right at ${share.textContent} of ${count}. ${said}`);
     view.root.dataset.milliseconds = (performance.now() - began).toFixed(2);
   }
 

@@ -121,15 +121,17 @@ class CellProgrammer(LectureWidget):
         gates.set_ylim(0, 2.3)
         cell.plot(t, run["c"][n], "-o", ms=2.5, lw=2, color=COLOURS["cell"])
         cell.set_ylabel("cell c", fontsize=9)
-        shown.fill_between(t, 0, target, step="mid", color=COLOURS["soft"], lw=0)
+        shown.bar(t, target, 1.0, color=COLOURS["soft"])
         shown.plot(t, run["h"][n], "-o", ms=2.5, lw=2, color=COLOURS["hidden"])
         shown.set_ylim(-1.1, 1.1)
         shown.set_ylabel("h", fontsize=9)
-        shown.set_xlabel("step t; grey: the side where h should be; hatched: h on the wrong side")
+        shown.set_xlabel("step t; grey: the side where h should be; hatched: h on the wrong side",
+                         fontsize=9)
+        shown.set_xlim(0.5, len(t) + 0.5)
         for ax in (cell, shown):
             ax.axhline(0, color="#97a3ad", lw=0.8, zorder=0)
             for place in t[wrong]:
-                ax.axvspan(place - 0.5, place + 0.5, facecolor="none", edgecolor="#8b949c",
+                ax.axvspan(place - 0.5, place + 0.5, facecolor="none", edgecolor="#a3acb4",
                            hatch="////", lw=0)
         for ax in (gates, cell, shown):
             for place in t[m]:

@@ -51,7 +51,9 @@ function runGates({ W, b, H, V }, indices) {
 }
 
 function shares(W, b, h) {
-  const y = Array.from(b, (value, v) => h.reduce((sum, x, j) => sum + W[v * h.length + j] * x, value));
+  const y = Array.from(b, (start, v) =>
+    h.reduce((sum, x, j) => sum + W[v * h.length + j] * x, start),
+  );
   const top = Math.max(...y);
   const e = y.map((value) => Math.exp(value - top));
   const sum = e.reduce((left, right) => left + right, 0);
@@ -99,7 +101,7 @@ function drawGates(view) {
     autocorrect: "off",
     autocapitalize: "off",
   });
-  const complaint = make("p", { class: "small complaint" });
+  const message = make("p", { class: "small" });
   const straightened = (typed) =>
     Array.from(typed, (x) => (alphabet.includes(x) ? x : (STRAIGHT[x] ?? x)));
   const known = (typed) =>
@@ -107,18 +109,20 @@ function drawGates(view) {
       .filter((x) => alphabet.includes(x))
       .slice(0, LONGEST);
 
+  const letters = alphabet.map(visible).join(" ");
+  let complained = false;
   function complain(refused, long, empty) {
     const quoted = [...new Set(refused)].map((x) => spoken(visible(x)));
     const some = quoted.slice(0, 4).join(", ") + (quoted.length > 4 ? " and others" : "");
     const parts = [];
-    if (quoted.length) {
-      parts.push(`This network has never seen ${some}.`);
-    }
+    if (quoted.length) parts.push(`The network has never seen ${some}.`);
     if (empty) parts.push("Type at least one character.");
-    if (parts.length) parts.push(`It knows ${alphabet.map(visible).join("\u2009")}`);
+    if (parts.length) parts.push(`It knows ${letters}`);
     if (long) parts.push(`The score holds ${LONGEST} characters: the rest was left out.`);
-    complaint.textContent = parts.join(" ");
-    if (parts.length) view.say(complaint.textContent);
+    complained = parts.length > 0;
+    message.textContent = complained ? parts.join(" ") : `The network knows ${letters}`;
+    message.classList.toggle("complaint", complained);
+    if (complained) view.say(message.textContent);
   }
 
   function takeText() {
@@ -145,10 +149,14 @@ function drawGates(view) {
     if (!event.isComposing) takeText();
   });
   box.addEventListener("compositionend", takeText);
+  box.addEventListener("keydown", (event) => {
+    // Pressed out of habit, to be done: no reason to complain.
+    if (event.key === "Enter" && !alphabet.includes("\n")) event.preventDefault();
+  });
   box.addEventListener("blur", () => {
     if (box.value) return;
     box.value = view.get("text");
-    complaint.textContent = "";
+    complain([], false, false);
   });
 
   const key = (character) => make("b", { class: "key mono" }, visible(character));
@@ -165,7 +173,8 @@ function drawGates(view) {
   const unitBox = make("input", { type: "number", min: 0, max: H - 1, step: 1 });
   unitBox.addEventListener("input", () => {
     const wanted = Number(unitBox.value);
-    if (unitBox.value !== "" && Number.isInteger(wanted) && wanted >= 0 && wanted < H) choose(wanted);
+    const fits = Number.isInteger(wanted) && wanted >= 0 && wanted < H;
+    if (unitBox.value !== "" && fits) choose(wanted);
   });
   unitBox.addEventListener("change", () => {
     unitBox.value = unit();
@@ -175,7 +184,7 @@ function drawGates(view) {
   const controls = make(
     "div",
     { class: "controls" },
-    make("div", { class: "typing" }, labelled("Text", box), complaint),
+    make("div", { class: "typing" }, labelled("Text", box), message),
     make(
       "div",
       { class: "row" },
@@ -265,7 +274,8 @@ function drawGates(view) {
     for (const j of new Set([0, H - 1])) {
       if (far(j)) parts.push(word("tick", SIDE - 6, at(j), "end", `${j}\u2007\u2007`));
     }
-    names.setAttribute("height", top + rowHeight * H + 2 * EDGE);
+    // The last number may be taller than its row.
+    names.setAttribute("height", top + rowHeight * H + 8);
     names.replaceChildren(...parts);
   }
 
@@ -321,7 +331,11 @@ function drawGates(view) {
     const T = text.length;
     map.width = T;
     map.height = H;
-    Object.assign(map.style, { top: `${EDGE}px`, width: `${wide()}px`, height: `${rowHeight * H}px` });
+    Object.assign(map.style, {
+      top: `${EDGE}px`,
+      width: `${wide()}px`,
+      height: `${rowHeight * H}px`,
+    });
     const pixels = new ImageData(T, H);
     for (let t = 0; t < T; t++) {
       for (let j = 0; j < H; j++) {
@@ -362,7 +376,9 @@ function drawGates(view) {
         {
           class: "sum",
           role: "img",
-          "aria-label": `c at step ${t} is ${format(f)} times ${format(old)} plus ${format(i)} times ${format(g)}, which is ${format(c)}`,
+          "aria-label":
+            `c at step ${t} is ${format(f)} times ${format(old)} plus ` +
+            `${format(i)} times ${format(g)}, which is ${format(c)}`,
         },
         term("c", lettered("c", t), format(c), c, "memory"),
         sign("="),
@@ -379,7 +395,9 @@ function drawGates(view) {
         {
           class: "sum",
           role: "img",
-          "aria-label": `h at step ${t} is ${format(o)} times tanh of ${format(c)}, which is ${format(h)}`,
+          "aria-label":
+            `h at step ${t} is ${format(o)} times tanh of ${format(c)}, ` +
+            `which is ${format(h)}`,
         },
         term("h", lettered("h", t), format(h), h, "shown"),
         sign("="),
@@ -394,6 +412,7 @@ function drawGates(view) {
     if (!readout) return;
     const t = step();
     const p = shares(readout.W, readout.b, now.h.subarray((t - 1) * H, t * H));
+    const comes = t < text.length ? readout.names.indexOf(text[t]) : -1;
     const best = Array.from(p.keys())
       .sort((left, right) => p[right] - p[left])
       .slice(0, LIKELY);
@@ -403,26 +422,28 @@ function drawGates(view) {
         "ol",
         {},
         ...best.map((v) => {
-          const comes = readout.names[v] === text[t];
+          const next = v === comes;
           return make(
             "li",
-            { class: comes ? "comes" : null, title: comes ? "this comes next in the text" : null },
+            { class: next ? "comes" : null },
             make("span", { class: "number", "data-value": p[v] }, format(p[v])),
             make(
               "span",
               { class: "well", "aria-hidden": "true" },
               make("span", { class: "share keep", style: `height: ${(100 * p[v]).toFixed(1)}%` }),
             ),
-            make("span", { class: "mono symbol-name" }, Array.from(readout.names[v], visible).join("")),
-            comes ? make("span", { class: "unseen" }, ", comes next in the text") : null,
+            make(
+              "span",
+              { class: "mono symbol-name" },
+              Array.from(readout.names[v], visible).join(""),
+            ),
+            next ? make("span", { class: "unseen" }, ", comes next in the text") : null,
           );
         }),
       ),
-      make(
-        "p",
-        { class: "quiet small", "aria-hidden": "true" },
-        t < text.length ? "framed: what comes" : "",
-      ),
+      comes < 0
+        ? ""
+        : make("p", {}, "next in the text ", key(text[t]), ` gets ${format(p[comes])}`),
     );
   }
 
@@ -501,7 +522,9 @@ function drawGates(view) {
     else choose(unit() + units);
   });
   marks.addEventListener("keydown", (event) => {
-    const by = { ArrowUp: -1, ArrowDown: 1, PageUp: -10, PageDown: 10, Home: -H, End: H }[event.key];
+    const by = { ArrowUp: -1, ArrowDown: 1, PageUp: -10, PageDown: 10, Home: -H, End: H }[
+      event.key
+    ];
     const steps = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
     if (!by && !steps) return;
     event.preventDefault();
@@ -527,7 +550,7 @@ function drawGates(view) {
   const legend = make(
     "p",
     { class: "legend" },
-    make("span", {}, "map: tanh ", symbol("c", "t"), " of every unit"),
+    make("span", {}, "map, and colour of ", symbol("c"), ": tanh ", symbol("c", "t")),
     signedScale(1, 0),
     make("span", {}, "Click a character or a row of the map, or use the arrow keys in the score."),
   );
@@ -553,7 +576,7 @@ function drawGates(view) {
     const indices = text.map((character) => alphabet.indexOf(character));
     now = runGates({ W, b, H, V }, indices);
     paintAll();
-    if (!complaint.textContent) view.say(summary());
+    if (!complained) view.say(summary());
   }
 
   view.root.append(
@@ -563,6 +586,7 @@ function drawGates(view) {
   );
   map.parentNode.style.marginTop = `${BETWEEN}px`;
   box.value = view.get("text");
+  complain([], false, false);
   recompute();
   const fit = new ResizeObserver(paintAll);
   fit.observe(sheet);
@@ -570,6 +594,7 @@ function drawGates(view) {
 
   view.watch("text", () => {
     if (document.activeElement !== box) box.value = view.get("text");
+    complain([], false, false);
     recompute();
   });
   view.watch("step", () => {

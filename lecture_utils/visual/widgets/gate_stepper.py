@@ -204,8 +204,8 @@ def _checked_weights(W, b, V: int) -> tuple[np.ndarray, np.ndarray]:
     W, b = _numbers("W", W), _numbers("b", b)
     H = len(W) // 4 if W.ndim == 2 else 0
     if W.ndim != 2 or W.shape != (4 * H, H + V):
-        raise ValueError(f"W has shape {W.shape}: it must be (4H, H + V), with the gates i, f, o, g "
-                         f"one below the other and V = {V} from the alphabet")
+        raise ValueError(f"W has shape {W.shape}: it must be (4H, H + V), gates i, f, o, g one "
+                         f"below the other, with V = {V} from the alphabet")
     if not 1 <= H <= LARGEST:
         raise ValueError(f"W has H = {H} hidden units: the widget shows 1 to {LARGEST}")
     if b.shape != (4 * H,):
