@@ -44,7 +44,9 @@ def shown(value, digits):
 
 
 START, ONE, TWO = "00_start_here.ipynb", "01_recurrence.ipynb", "02_backprop_through_time.ipynb"
+THREE = "03_vanishing_gradients.ipynb"
 NUMBER = r"(-?[\d,]+(?:\.\d+)?)"
+POWER = r"(\de[-+]\d\d)"
 
 # Lessons 00 and 01 -------------------------------------------------------------------------------
 
@@ -260,3 +262,67 @@ def test_the_spread_over_24_seeds():
     spread = [min(final), max(final), statistics.median(final), 25 * math.log(39)]
     assert numbers(TWO, pattern) == [shown(value, 1) for value in spread]
     assert len(final) == 24
+
+
+# Lesson 03 ---------------------------------------------------------------------------------------
+
+
+def test_the_bound_and_the_case_that_attains_it():
+    found = numbers(THREE, f"30 steps: bound {NUMBER}; .*? without tanh, {NUMBER}")
+    assert found == [shown(math.exp(30 * math.log(0.9)), 3)] * 2
+
+
+def test_the_shear_grows_once_and_vanishes():
+    """W^n = 0.5^n [[1, 8 n], [0, 1]]; the norm of [[1, a], [0, 1]] is (a + sqrt(a^2 + 4)) / 2."""
+    sigma, rho, end = numbers(
+        THREE, f"singular value {NUMBER}, spectral radius {NUMBER}: after 40 steps {POWER}"
+    )
+    assert sigma == shown(0.5 * (8 + math.sqrt(68)) / 2, 2) and rho == 0.5
+    assert end == pytest.approx(0.5**40 * (320 + math.sqrt(320**2 + 4)) / 2, rel=0.2)
+
+
+def test_linear_gains_are_those_of_powers():
+    for gain in (0.5, 0.75, 1.25, 1.5, 2.0):
+        (unit,) = numbers(THREE, f"gain 1.0: .*? linear {POWER} gain 1.25")
+        (end,) = numbers(THREE, f"gain {gain}: 50 steps back, tanh {POWER}, linear {POWER}")[1:]
+        assert end == pytest.approx(unit * gain**50, rel=0.2)  # one printed digit each
+
+
+def test_the_four_points_at_the_cliff():
+    for w, b in ((5.2, -2.2), (4.8, -2.39), (4.8, -2.4), (4.8, -2.41)):
+        weight, bias = (torch.tensor(v, dtype=torch.float64, requires_grad=True) for v in (w, b))
+        h = torch.tensor(0.5, dtype=torch.float64)
+        for _ in range(50):
+            h = torch.sigmoid(weight * h + bias)
+        loss = (h - 0.7) ** 2
+        length = math.hypot(*(g.item() for g in torch.autograd.grad(loss, (weight, bias))))
+        found = re.findall(rf"w {w}, b {b}: loss (\S+), gradient (\S+)", printed(THREE))
+        assert found == [(f"{loss.item():.3f}", f"{length:.3g}")]
+
+
+def test_the_trained_networks_matrix():
+    from safetensors.numpy import load_file
+
+    W = load_file(ROOT / "data/checkpoints/min_char_rnn_3000.safetensors")["W_hh"].astype(float)
+    radius = max(abs(np.linalg.eigvals(W)))
+    sigma = math.sqrt(max(np.linalg.eigvalsh(W @ W.T)))
+    found = numbers(THREE, f"singular value {NUMBER}, spectral radius {NUMBER}; its products")
+    assert found == [shown(sigma, 1), shown(radius, 1)]
+
+
+@pytest.mark.parametrize("puzzle", ["recall", "order"])
+def test_the_table_of_the_long_lags(puzzle):
+    with (ROOT / "data/experiments/long_lags.csv").open(encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row["puzzle"] == puzzle]
+    part = printed(THREE).split(f"{puzzle}: mean accuracy at (10, 20, 40, 80) steps ")[1]
+    for method in dict.fromkeys(row["method"] for row in rows):
+        shares = []
+        for length in ("10", "20", "40", "80"):
+            by_rate = {}
+            for row in rows:
+                if (row["method"], row["length"]) == (method, length):
+                    by_rate.setdefault(row["rate"], []).append(row)
+            best = max(by_rate.values(), key=lambda runs: sum(float(r["validation"]) for r in runs))
+            shares.append(statistics.mean(float(run["accuracy"]) for run in best))
+        found = re.search(rf"(?<!, ){method} " + " ".join([r"(\d+)%"] * 4), part)
+        assert [int(share) for share in found.groups()] == [shown(100 * s, 0) for s in shares]

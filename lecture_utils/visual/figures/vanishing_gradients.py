@@ -145,9 +145,7 @@ def gains(by_gain: dict[str, dict[float, np.ndarray]]) -> Picture:
         ax.set_xlim(-0.12 * T, T)
         ax.set_xticks(range(0, T + 1, 10))
         ax.title.set_fontsize(10)
-    np.ravel(axes)[0].set_ylabel(
-        r"$\|\partial L/\partial h_k\|\;/\;\|\partial L/\partial h_T\|$"
-    )
+    np.ravel(axes)[0].set_ylabel(r"$\|\partial L/\partial h_k\|\;/\;\|\partial L/\partial h_T\|$")
     return described(
         figure, f"Length of the gradient after {T} steps back. " + "; ".join(ends) + "."
     )

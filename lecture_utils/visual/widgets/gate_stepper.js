@@ -416,8 +416,9 @@ function drawGates(view) {
     const best = Array.from(p.keys())
       .sort((left, right) => p[right] - p[left])
       .slice(0, LIKELY);
+    const predicts = readout.names.every((name) => alphabet.includes(name));
     expected.replaceChildren(
-      make("p", {}, "what it expects after ", key(text[t - 1])),
+      make("p", {}, predicts ? "what it expects after " : "what it says after ", key(text[t - 1])),
       make(
         "ol",
         {},
