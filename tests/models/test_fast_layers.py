@@ -60,6 +60,18 @@ def test_one_step_and_no_state_given(cell_type, layer_type):
 
 
 @each_pair
+def test_a_batch_of_one_leaves_the_incoming_gradient_alone(cell_type, layer_type):
+    """(1, H) and (H, 1) share memory: work in place would reach the caller's gradient."""
+    cell, layer, xs, state = pair(cell_type, layer_type)
+    one = tuple(v[:1] for v in parts(state))
+    one = one if len(one) == 2 else one[0]
+    hs, last = layer(xs[:1], one)
+    incoming = [torch.ones_like(v) for v in (hs, *parts(last))]
+    torch.autograd.backward([hs, *parts(last)], incoming)
+    assert all((g == 1).all() for g in incoming)
+
+
+@each_pair
 def test_chunks_with_the_state_carried_on_are_the_whole(cell_type, layer_type):
     _, layer, xs, state = pair(cell_type, layer_type)
     whole, _ = layer(xs, state)
