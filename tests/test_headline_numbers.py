@@ -44,9 +44,10 @@ def shown(value, digits):
 
 
 START, ONE, TWO = "00_start_here.ipynb", "01_recurrence.ipynb", "02_backprop_through_time.ipynb"
-THREE = "03_vanishing_gradients.ipynb"
+THREE, FOUR = "03_vanishing_gradients.ipynb", "04_lstm.ipynb"
 NUMBER = r"(-?[\d,]+(?:\.\d+)?)"
 POWER = r"(\de[-+]\d\d)"
+POWER3 = r"(\d\.\de[-+]\d\d)"
 
 # Lessons 00 and 01 -------------------------------------------------------------------------------
 
@@ -326,3 +327,38 @@ def test_the_table_of_the_long_lags(puzzle):
             shares.append(statistics.mean(float(run["accuracy"]) for run in best))
         found = re.search(rf"(?<!, ){method} " + " ".join([r"(\d+)%"] * 4), part)
         assert [int(share) for share in found.groups()] == [shown(100 * s, 0) for s in shares]
+
+
+# Lesson 04 ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("bias", [0.0, 1.0, 2.0])
+def test_the_table_of_the_forget_bias(bias):
+    keep = 1 / (1 + math.exp(-bias))
+    pattern = rf"{bias} {NUMBER} {NUMBER} {POWER3} {POWER3} {POWER3} {POWER3}"
+    f, half, after_20, after_100, measured_20, measured_100 = numbers(FOUR, pattern)
+    assert f == shown(keep, 3) and keep ** half == pytest.approx(0.5, abs=0.03)
+    assert after_20 == pytest.approx(keep**20, rel=0.06)
+    assert after_100 == pytest.approx(keep**100, rel=0.06)
+    assert measured_20 == pytest.approx(keep**20, rel=0.15)  # fresh weights are not quite 0
+    assert measured_100 == pytest.approx(keep**100, rel=0.5)
+
+
+def test_the_trivial_error_of_the_adding_problem():
+    """The variance of the sum of two uniform numbers, by counting on a grid."""
+    grid = (np.arange(400) + 0.5) / 400
+    error = np.mean((grid[:, None] + grid - 1) ** 2)
+    assert numbers(FOUR, rf"\(trivial {NUMBER}\)") == [shown(error, 3)]
+
+
+def test_gradients_through_the_highway_and_the_five_roads():
+    roads = numbers(
+        FOUR,
+        rf"directly, times f {NUMBER}%, through i {NUMBER}%, through f {NUMBER}%, through o "
+        rf"{NUMBER}%, through g {NUMBER}%",
+    )
+    assert sum(roads) == pytest.approx(100, abs=2.5)  # each is rounded
+    plain, highway, residual = numbers(
+        FOUR, f"plain {POWER}, highway {POWER}, residual {POWER} -> reproduced"
+    )
+    assert plain < 1e-5 < 1e-3 < highway < 1 < residual

@@ -5,8 +5,10 @@ import pytest
 
 from lecture_utils.datasets.puzzles import (
     ADDING_TRIVIAL,
+    QUOTED,
     adding,
     hello,
+    quotes,
     recall,
     reversal,
     running_parity,
@@ -131,6 +133,22 @@ def test_bad_sizes_are_named_with_what_is_allowed(call, said):
         call()
 
 
+def test_quotes_says_whether_the_text_is_inside():
+    inputs, inside = quotes(60, 37, rng())
+    assert inputs.shape == inside.shape == (60, 37)
+    for row, answers in zip(inputs.tolist(), inside.tolist()):
+        text = "".join(QUOTED[symbol] for symbol in row)
+        for t, answer in enumerate(answers):
+            assert answer == text[: t + 1].count('"') % 2
+    assert len(set(QUOTED)) == len(QUOTED)
+    assert set(np.unique(inputs)) == set(range(len(QUOTED)))
+
+
+def test_always_outside_is_right_as_often_as_the_docstring_says():
+    _, inside = quotes(5000, 60, rng())
+    assert np.mean(inside == 0) == pytest.approx(0.53, abs=0.01)
+
+
 @pytest.mark.parametrize("length", [10, 11, 19, 100])
 @pytest.mark.parametrize("keys", [2, 3])
 def test_temporal_order_has_its_keys_where_they_belong(length, keys):
@@ -181,6 +199,8 @@ def test_always_answering_1_leaves_the_trivial_error():
         (lambda: temporal_order(0, 20, rng()), "examples is 0"),
         (lambda: temporal_order(5, 20, rng(), keys=4), "keys is 4"),
         (lambda: adding(5, 1, rng()), "length is 1"),
+        (lambda: quotes(5, 0, rng()), "length is 0"),
+        (lambda: quotes(5, 9, rng(), marks=1.5), "marks is 1.5"),
     ],
 )
 def test_impossible_long_puzzles_are_refused(call, words):

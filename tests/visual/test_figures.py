@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from lecture_utils.visual import figures, style
 from lecture_utils.visual.figures import (
     backprop_through_time,
+    lstm,
     recurrence,
     start_here,
     vanishing_gradients,
@@ -150,6 +151,27 @@ CALLS = {
             {"recall": {"guessing": 0.25}, "order": {"guessing": 0.25, "last key only": 0.5}},
         ),
         ["2, 8, 16 steps", "recall, plain: 30%, 50%, 80%", "order, plain: 15%, 25%, 40%"],
+    ),
+    lstm.block: (lambda f: f(), ["four boxes", "times f, plus i times g"]),
+    lstm.flows: (
+        lambda f: f({"RNN": decay, "LSTM": decay**0.1}), ["20 steps back", "RNN 1e-10, LSTM 1e-01"]
+    ),
+    lstm.roads: (
+        lambda f: f({"directly": np.full(5, 0.75), "through i": np.full(5, 0.25)}),
+        ["5 steps", "directly 75%, through i 25%"],
+    ),
+    lstm.preserved: (
+        lambda f: f(np.array([1, 51]), {"RNN": np.array([1e-3, 1e-9])}),
+        ["51 updates", "RNN from 1e-03 to 1e-09"],
+    ),
+    lstm.learning: (
+        lambda f: f({"LSTM": np.full(30, 0.02), "RNN": np.full(30, 0.17)}, 1 / 6),
+        ["trivial one is 0.167", "LSTM ends at 0.0200", "RNN ends at 0.1700"],
+    ),
+    lstm.grid: (lambda f: f(steps=4, layers=2), ["4 steps by 2 layers", "from 1", "to 5"]),
+    lstm.depth: (
+        lambda f: f({"plain": decay, "residual": decay**0}),
+        ["20 layers", "plain 1e-10, residual 1e+00"],
     ),
 }
 each_figure = pytest.mark.parametrize("function", CALLS, ids=lambda f: f.__name__)
