@@ -61,9 +61,7 @@ lstm_step = Exercise(
     cases=[_step_case(1, 1), _step_case(3, 2), _step_case(2, 2)],
     values=("h", "c"),
     mistakes={
-        "The blocks are in the lecture's order i, f, o, g; that is PyTorch's, i, f, g, o.": _step(
-            "ifgo"
-        ),
+        "The blocks come in the order i, f, o, g: the third one is o, the fourth g.": _step("ifgo"),
         "The first two blocks are i, then f: yours are the other way round.": _step("fiog"),
         "g is the only one with tanh: it says what to write, from -1 to 1.": _step(g_of=_sigmoid),
         "The output gate is a gate: sigma, so that it lies between 0 and 1.": _step(o_of=np.tanh),
@@ -115,9 +113,8 @@ from_torch = Exercise(
     cases=[_torch_case(2, 3), _torch_case(3, 3)],
     values=("W", "b"),
     mistakes={
-        "Still there: two blocks are swapped. PyTorch keeps its gates in the order i, f, g, o.": (
-            _translated((0, 1, 2, 3))
-        ),
+        "Still there: two blocks are swapped. Look the order up, or ask for "
+        "ex.from_torch.hint().": _translated((0, 1, 2, 3)),
         "PyTorch's order is i, f, g, o: its third block is g, its fourth is o. The first two are "
         "as they should be.": _translated((1, 0, 3, 2)),
         "W is right. Its bias needs the same order of blocks.": _translated(b_order=(0, 1, 2, 3)),
@@ -147,7 +144,7 @@ def latch():
 
 
 def _held(attempt):
-    """What a one-unit LSTM with these weights says at each step: the sign of h, 0 if |h| < 0.1.
+    """What a one-unit LSTM holds in c and says in h at each step: the sign, 0 if below 0.1.
 
     Many weights are right, so it is what they do that is compared. The signal lies in [-1, 1]; a
     marked value is at least 0.3 from 0.
@@ -163,8 +160,8 @@ def _held(attempt):
             a_i, a_f, a_o, a_g = W @ np.stack([h, x, m]) + b[:, None]
             c = _sigmoid(a_f) * c + _sigmoid(a_i) * np.tanh(a_g)
             h = _sigmoid(a_o) * np.tanh(c)
-            said.append(np.sign(h) * (np.abs(h) > 0.1))
-    return np.array(said)
+            said.append([np.sign(v) * (np.abs(v) > 0.1) for v in (c, h)])
+    return np.array(said).transpose(1, 0, 2)
 
 
 def _weights(answer):
@@ -179,12 +176,21 @@ def _weights(answer):
     return W, b
 
 
-def _latch(write=12.0, erase=-12.0, closed=-6.0, keep=6.0, value=10.0):
+def _latch(write=12.0, erase=-12.0, closed=-6.0, keep=6.0, value=10.0, reveal=6.0, order="ifog"):
     def attempt():
         W, b = np.zeros((4, 3)), np.zeros(4)
-        W[0, 2], W[1, 2], W[3, 1] = write, erase, value
-        b[:] = [closed, keep, 6, 0]
+        row = {gate: order.index(gate) for gate in "ifog"}
+        W[row["i"], 2], W[row["f"], 2], W[row["g"], 1] = write, erase, value
+        b[[row["i"], row["f"], row["o"]]] = closed, keep, reveal
         return W, b
+
+    return attempt
+
+
+def _columns(order):
+    def attempt():
+        W, b = _latch()()
+        return W[:, order], b
 
     return attempt
 
@@ -192,7 +198,7 @@ def _latch(write=12.0, erase=-12.0, closed=-6.0, keep=6.0, value=10.0):
 latch = Exercise(
     latch,
     cases=[()],
-    values=("sign of h",),
+    values=("sign held [in c or h, step, sequence], 0 if below 0.1",),
     use=_held,
     mistakes={
         "It writes at every step, so noise gets in: the write gate i should be open at a mark "
@@ -205,6 +211,13 @@ latch = Exercise(
         "Nothing is ever written: at a mark the write gate i should open.": _latch(write=0.0),
         "The bit comes out the wrong way round: what to write, g, should have the sign of the "
         "value.": _latch(value=-10.0),
+        "c holds the bit, but h does not say so: open the output gate o.": _latch(reveal=-6.0),
+        "The rows come in the order i, f, o, g: the third belongs to o, the fourth to g.": _latch(
+            order="ifgo"
+        ),
+        "The columns come in the order h, x, m: the signal second, the mark third.": _columns(
+            [0, 2, 1]
+        ),
     },
     hints=(
         "Say first what each gate should do without a mark and at a mark: i 0 and 1, f 1 and 0.",
@@ -220,6 +233,11 @@ def half_life(bias):
     return np.log(0.5) / np.log(f)
 
 
+def _half_life_of_the_bias(bias):
+    with np.errstate(divide="ignore"):
+        return np.log(0.5) / np.log(bias)
+
+
 half_life = Exercise(
     half_life,
     cases=[(0.0,), (1.0,), (4.6,)],
@@ -229,9 +247,7 @@ half_life = Exercise(
         "f^n = 1/2 gives n = log(1/2) / log(f), not the other way round.": (
             lambda bias: np.log(_sigmoid(bias)) / np.log(0.5)
         ),
-        "f is sigma(bias), not the bias itself.": (
-            lambda bias: np.log(0.5) / np.log(bias) if bias > 0 and bias != 1 else np.inf
-        ),
+        "f is sigma(bias), not the bias itself.": _half_life_of_the_bias,
         "That is how long it takes until 1/e, about 37 %, is left. Half comes sooner.": (
             lambda bias: -1 / np.log(_sigmoid(bias))
         ),

@@ -157,8 +157,11 @@ CALLS = {
         lambda f: f({"RNN": decay, "LSTM": decay**0.1}), ["20 steps back", "RNN 1e-10, LSTM 1e-01"]
     ),
     lstm.roads: (
-        lambda f: f({"directly": np.full(5, 0.75), "through i": np.full(5, 0.25)}),
-        ["5 steps", "directly 75%, through i 25%"],
+        lambda f: f(
+            {"directly": np.array([0.75, 0.25, 0.75]), "through i": np.array([0.25, 0.75, 0.25])},
+            'ab"c',
+        ),
+        ["3 steps", "directly 58%, through i 42%", "has 75%", "at quotation marks 25%"],
     ),
     lstm.preserved: (
         lambda f: f(np.array([1, 51]), {"RNN": np.array([1e-3, 1e-9])}),

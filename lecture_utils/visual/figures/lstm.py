@@ -79,18 +79,34 @@ def flows(norms: dict[str, np.ndarray]) -> Picture:
     )
 
 
-def roads(shares: dict[str, np.ndarray]) -> Picture:
-    """How the gradient of c_{t-1} is made up, step by step: one band per road, adding up to 1."""
-    figure, ax = picture(8.2, 3.0)
+def roads(shares: dict[str, np.ndarray], text: str) -> Picture:
+    """How the gradient of c_{t-1} is made up, step by step: one band per road, adding up to 1.
+
+    shares: each (T - 1,), for the steps 2 ... T. text: the T characters that were read.
+    """
+    figure, ax = picture(9, 3.0)
     colours = [COLOURS["cell"], COLOURS["input"], COLOURS["forget"], COLOURS["output"], "#777777"]
-    steps = np.arange(1, len(next(iter(shares.values()))) + 1)
-    ax.stackplot(steps, *shares.values(), labels=shares, colors=colours, lw=0)
-    ax.set(xlabel="step t", ylabel="share of the lengths", xlim=(1, len(steps)), ylim=(0, 1))
+    steps, below = np.arange(2, len(text) + 1), 0.0
+    for (name, share), colour in zip(shares.items(), colours):
+        ax.bar(steps, share, 0.94, bottom=below, color=colour, label=name)
+        below = below + np.asarray(share)
+    ax.set_xticks(steps, [c.replace(" ", "␣") for c in text[1:]], fontsize=8)
+    for tick, character in zip(ax.get_xticklabels(), text[1:]):
+        tick.set_fontweight("bold" if character == '"' else "normal")
+    ax.set(xlabel="character read at step t", ylabel="share of the lengths", ylim=(0, 1),
+           xlim=(1.5, len(text) + 0.5))  # fmt: skip
     handles, labels = ax.get_legend_handles_labels()
     ax.legend(handles[::-1], labels[::-1], frameon=False, fontsize=9, loc="center left",
               bbox_to_anchor=(1.0, 0.5))  # fmt: skip
+    at = np.array([character == '"' for character in text[1:]])
+    direct = np.asarray(next(iter(shares.values())))
+    where = f"; at quotation marks {direct[at].mean():.0%}" if at.any() else ""
     means = ", ".join(f"{name} {np.mean(v):.0%}" for name, v in shares.items())
-    return described(figure, f"Bands over {len(steps)} steps, on average: {means}.")
+    return described(
+        figure,
+        f"Stacked bars for {len(steps)} steps of one text. On average: {means}. The first road "
+        f"has {direct[~at].mean():.0%} where no quotation mark is read{where}.",
+    )
 
 
 def preserved(updates, curves: dict[str, np.ndarray]) -> Picture:
@@ -113,14 +129,15 @@ def learning(curves: dict[str, np.ndarray], trivial: float) -> Picture:
     """Squared error by update, smoothed over 20, beside the best answer that ignores the input."""
     figure, ax = picture(7.8, 3.0)
     ends = []
-    for (name, errors), colour in zip(curves.items(), SERIES):
+    for (name, errors), colour, width in zip(curves.items(), SERIES, (6, 4, 2, 1.8)):
         smooth = np.convolve(errors, np.full(20, 1 / 20), mode="valid")
-        ax.plot(np.arange(20, len(errors) + 1), smooth, color=colour, lw=1.8, label=name)
+        shown = {"lw": width, "alpha": 0.5 if width > 2 else 1}  # equal curves stay visible
+        ax.plot(np.arange(20, len(errors) + 1), smooth, color=colour, label=name, **shown)
         ends.append(f"{name} ends at {smooth[-1]:.4f}")
     ax.axhline(trivial, color=COLOURS["reference"], ls="--", lw=1.2)
     ax.annotate("always answering 1", (1, trivial), (-4, 4), xycoords=("axes fraction", "data"),
                 textcoords="offset points", ha="right", fontsize=9, color=GREY)  # fmt: skip
-    ax.set(yscale="log", xlabel="update", ylabel="mean squared error")
+    ax.set(yscale="log", xlabel="update", ylabel="squared error,\nmean of 20 updates")
     ax.legend(frameon=False, fontsize=9, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return described(
         figure,
