@@ -344,21 +344,40 @@ def test_the_table_of_the_forget_bias(bias):
     assert measured_100 == pytest.approx(keep**100, rel=0.5)
 
 
-def test_the_trivial_error_of_the_adding_problem():
-    """The variance of the sum of two uniform numbers, by counting on a grid."""
-    grid = (np.arange(400) + 0.5) / 400
-    error = np.mean((grid[:, None] + grid - 1) ** 2)
-    assert numbers(FOUR, rf"\(trivial {NUMBER}\)") == [shown(error, 3)]
+def test_the_table_of_lag_100():
+    with (ROOT / "data/experiments/lag_100.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    part = printed(FOUR).split("recall: accuracy, best to worst seed")[1]
+    for network in dict.fromkeys(row["network"] for row in rows):
+        wanted = []
+        for puzzle, best in (("adding", min), ("recall", max)):
+            by_rate = {}
+            for row in rows:
+                if (row["network"], row["puzzle"]) == (network, puzzle):
+                    by_rate.setdefault(row["rate"], []).append(float(row["score"]))
+            wanted.append(sorted(best(by_rate.values(), key=statistics.mean)))
+        found = re.search(
+            rf"{network} (\S+) (\S+) (\S+) \(rate \S+\) (\d+)% (\d+)% (\d+)%", part
+        )
+        errors, shares = [float(g) for g in found.groups()[:3]], [int(g) for g in found.groups()[3:]]
+        assert errors == [shown(e, 4) for e in wanted[0]]
+        assert shares == [shown(100 * a, 0) for a in wanted[1][::-1]]
 
 
-def test_gradients_through_the_highway_and_the_five_roads():
+def test_half_life_100():
+    (bias,) = numbers(FOUR, f"half-life 100: a forget bias of {NUMBER}")
+    assert (1 / (1 + math.exp(-bias))) ** 100 == pytest.approx(0.5, abs=0.002)
+
+
+def test_the_five_roads_are_shares():
     roads = numbers(
         FOUR,
         rf"directly, times f {NUMBER}%, through i {NUMBER}%, through f {NUMBER}%, through o "
         rf"{NUMBER}%, through g {NUMBER}%",
     )
     assert sum(roads) == pytest.approx(100, abs=2.5)  # each is rounded
-    plain, highway, residual = numbers(
-        FOUR, f"plain {POWER}, highway {POWER}, residual {POWER} -> reproduced"
-    )
-    assert plain < 1e-5 < 1e-3 < highway < 1 < residual
+
+
+def test_a_mostly_closed_highway_passes_on_what_its_gates_leave():
+    (passed,) = numbers(FOUR, f"highway, gate bias −2 {POWER}, residual")
+    assert passed == pytest.approx((1 - 1 / (1 + math.exp(2))) ** 30, rel=0.3)
