@@ -359,9 +359,9 @@ def test_the_table_of_lag_100():
         found = re.search(
             rf"{network} (\S+) (\S+) (\S+) \(rate \S+\) (\d+)% (\d+)% (\d+)%", part
         )
-        errors, shares = [float(g) for g in found.groups()[:3]], [int(g) for g in found.groups()[3:]]
-        assert errors == [shown(e, 4) for e in wanted[0]]
-        assert shares == [shown(100 * a, 0) for a in wanted[1][::-1]]
+        errors, shares = found.groups()[:3], found.groups()[3:]
+        assert [float(e) for e in errors] == [shown(e, 4) for e in wanted[0]]
+        assert [int(a) for a in shares] == [shown(100 * a, 0) for a in wanted[1][::-1]]
 
 
 def test_half_life_100():
@@ -372,7 +372,7 @@ def test_half_life_100():
 def test_the_five_roads_are_shares():
     roads = numbers(
         FOUR,
-        rf"directly, times f {NUMBER}%, through i {NUMBER}%, through f {NUMBER}%, through o "
+        rf"over 64 texts: directly, times f {NUMBER}%, through i {NUMBER}%, through f {NUMBER}%, through o "
         rf"{NUMBER}%, through g {NUMBER}%",
     )
     assert sum(roads) == pytest.approx(100, abs=2.5)  # each is rounded
