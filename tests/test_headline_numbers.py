@@ -372,8 +372,8 @@ def test_half_life_100():
 def test_the_five_roads_are_shares():
     roads = numbers(
         FOUR,
-        rf"over 64 texts: directly, times f {NUMBER}%, through i {NUMBER}%, through f {NUMBER}%, through o "
-        rf"{NUMBER}%, through g {NUMBER}%",
+        rf"over 64 texts: directly, times f {NUMBER}%, through i {NUMBER}%, through f {NUMBER}%, "
+        rf"through o {NUMBER}%, through g {NUMBER}%",
     )
     assert sum(roads) == pytest.approx(100, abs=2.5)  # each is rounded
 

@@ -23,6 +23,7 @@ from lecture_utils.training.checkpoints import save_experiment
 
 NAME = "lag_100"
 LAG, HIDDEN, BATCH, UPDATES = 100, 32, 32, 600
+FLOAT = torch.float32  # whatever the default is where it is called
 RATES = (0.002, 0.01, 0.02)
 PUZZLES = {"adding": (2, 1), "recall": (8, 4)}
 """Puzzle -> how many numbers come in at each step, and how many are answered at the end."""
@@ -47,23 +48,24 @@ def identity(layer: nn.RNN) -> None:
 
 def _biases(layer, forget, write):
     """PyTorch's order is i, f, g, o; it adds its two biases."""
-    nothing = torch.zeros(2 * HIDDEN)
+    nothing = torch.zeros(2 * HIDDEN, dtype=FLOAT)
     layer.bias_ih_l0.data = torch.cat([write, forget, nothing])
     layer.bias_hh_l0.data.zero_()
 
 
 def forget_1(layer: nn.LSTM) -> None:
-    _biases(layer, torch.ones(HIDDEN), torch.zeros(HIDDEN))
+    _biases(layer, torch.ones(HIDDEN, dtype=FLOAT), torch.zeros(HIDDEN, dtype=FLOAT))
 
 
 def long_memory(layer: nn.LSTM) -> None:
     """Forget bias 4: half is left after 38 steps. Input bias -4: write rarely."""
-    _biases(layer, torch.full((HIDDEN,), 4.0), torch.full((HIDDEN,), -4.0))
+    bias = torch.full((HIDDEN,), 4.0, dtype=FLOAT)
+    _biases(layer, bias, -bias)
 
 
 def by_lag(layer: nn.LSTM) -> None:
     """Tallec and Ollivier (2018): one forget bias per unit, to keep for 1 to LAG - 1 steps."""
-    bias = torch.empty(HIDDEN).uniform_(1, LAG - 1).log()
+    bias = torch.empty(HIDDEN, dtype=FLOAT).uniform_(1, LAG - 1).log()
     _biases(layer, bias, -bias)
 
 
@@ -79,11 +81,11 @@ NETWORKS = {
 
 def batches(puzzle: str, run: int):
     """Inputs (B, T, D) and answers, without end; the same for every network."""
-    rng, codes = np.random.default_rng(run), torch.eye(8)
+    rng, codes = np.random.default_rng(run), torch.eye(8, dtype=FLOAT)
     while True:
         if puzzle == "adding":
             xs, answers = puzzles.adding(BATCH, LAG, rng)
-            yield torch.tensor(xs).float(), torch.tensor(answers).float()
+            yield torch.tensor(xs, dtype=FLOAT), torch.tensor(answers, dtype=FLOAT)
         else:
             symbols, answers = puzzles.recall(BATCH, LAG, 4, rng)
             yield codes[torch.tensor(symbols)], torch.tensor(answers)
@@ -113,7 +115,8 @@ def learn(
         )
     seed(run)
     (D, C), (kind, options, start) = PUZZLES[puzzle], NETWORKS[network]
-    layer, readout = kind(D, HIDDEN, batch_first=True, **options), nn.Linear(HIDDEN, C)
+    layer = kind(D, HIDDEN, batch_first=True, dtype=FLOAT, **options)
+    readout = nn.Linear(HIDDEN, C, dtype=FLOAT)
     start(layer)
     parameters = [*layer.parameters(), *readout.parameters()]
     optimizer = torch.optim.Adam(parameters, rate)
