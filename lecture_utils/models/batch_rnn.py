@@ -21,6 +21,8 @@ def forward(
     p: RNNParameters, symbols: Int[Array, "B T"]
 ) -> tuple[Float[Array, "states B H"], Float[Array, "B C"]]:
     """All states, hs[0] = 0, and the answer's logits. ValueError for a symbol outside 0..V-1."""
+    if np.ndim(symbols) != 2:
+        raise ValueError(f"symbols have shape {np.shape(symbols)}: expected (B, T) whole numbers")
     symbols = check_indices(symbols, p.W_xh.shape[1], "symbol")
     B, T = symbols.shape
     if T == 0:
@@ -40,6 +42,11 @@ def backward(
 ) -> tuple[RNNParameters, Float[Array, "states B H"]]:
     """Gradients of all parameters, and d loss / d h_t for t = 0, ..., T. dy: d loss / d logits."""
     T, B, H = hs[1:].shape
+    if symbols.shape != (B, T) or dy.shape != (B, len(p.b_y)):
+        raise ValueError(
+            f"symbols have shape {symbols.shape} and dy {dy.shape}: with these states they are "
+            f"({B}, {T}) and ({B}, {len(p.b_y)})"
+        )
     dhs, das = np.empty_like(hs), np.empty_like(hs[1:])
     dhs[T] = dy @ p.W_hy
     for t in reversed(range(T)):

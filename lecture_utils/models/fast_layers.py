@@ -17,6 +17,8 @@ whole of `nn.LSTM` 41 ms. Time comes first inside, so that one step is one block
 trace: to look inside, use the cell.
 """
 
+from functools import wraps
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -24,27 +26,51 @@ from torch.autograd.function import once_differentiable
 
 from lecture_utils.models.gru import GRUCell
 from lecture_utils.models.lstm import LSTMCell
-from lecture_utils.models.recurrent import check_inputs, check_state
+from lecture_utils.models.recurrent import check_inputs, check_state, check_step
 
 
 class LSTMLayer(LSTMCell):
-    """`unroll(LSTMCell, xs)`, faster: xs (B, T, D) -> h at all steps (B, T, H), the last (h, c)."""
+    """`unroll(LSTMCell, xs)`, faster; the same parameters."""
 
-    def forward(self, xs: Float[Tensor, "B T D"], state: tuple[Tensor, Tensor] | None = None):
+    def forward(
+        self, xs: Float[Tensor, "B T D"], state: tuple[Tensor, Tensor] | None = None
+    ) -> tuple[Float[Tensor, "B T H"], tuple[Tensor, Tensor]]:
+        """h at all steps, and the last (h, c). Errors as in `unroll`. Never in half precision."""
+        H = len(self.b) // 4
         check_inputs(xs)
         h, c = check_state(self, state, len(xs))
-        hs, c = _LSTM.apply(xs.transpose(0, 1), h, c, self.W, self.b)
-        return hs.transpose(0, 1), (hs[-1], c)
+        check_step(self, xs[:, 0], self.W.shape[1] - H, (h, c), H, parts=2)
+        with torch.autocast(xs.device.type, enabled=False):
+            xs, h, c = (v.to(self.W.dtype) for v in (xs.transpose(0, 1), h, c))
+            hs, c = _LSTM.apply(xs, h, c, self.W, self.b)
+        return hs.transpose(0, 1), (hs[-1].clone(), c)
 
 
 class GRULayer(GRUCell):
-    """`unroll(GRUCell, xs)`, faster: xs (B, T, D) -> h at all steps (B, T, H), the last h."""
+    """`unroll(GRUCell, xs)`, faster; the same parameters."""
 
-    def forward(self, xs: Float[Tensor, "B T D"], state: Tensor | None = None):
+    def forward(
+        self, xs: Float[Tensor, "B T D"], state: Tensor | None = None
+    ) -> tuple[Float[Tensor, "B T H"], Float[Tensor, "B H"]]:
+        """h at all steps, and the last h. Errors as in `unroll`. Never in half precision."""
         check_inputs(xs)
         h = check_state(self, state, len(xs))
-        hs = _GRU.apply(xs.transpose(0, 1), h, self.W_x, self.W_h, self.b)
-        return hs.transpose(0, 1), hs[-1]
+        check_step(self, xs[:, 0], self.W_x.shape[1], h, self.W_h.shape[1])
+        with torch.autocast(xs.device.type, enabled=False):
+            xs, h = (v.to(self.W_x.dtype) for v in (xs.transpose(0, 1), h))
+            hs = _GRU.apply(xs, h, self.W_x, self.W_h, self.b)
+        return hs.transpose(0, 1), hs[-1].clone()
+
+
+def _full_precision(backward):
+    """The same function, deaf to an autocast that is on where `backward()` is called."""
+
+    @wraps(backward)
+    def run(ctx, dhs, *more):
+        with torch.autocast(dhs.device.type, enabled=False):
+            return backward(ctx, dhs, *more)
+
+    return run
 
 
 class _LSTM(torch.autograd.Function):
@@ -73,10 +99,12 @@ class _LSTM(torch.autograd.Function):
             torch.tanh(c_at[t + 1], out=tanh_at[t])
             torch.mul(o, tanh_at[t], out=h_at[t + 1])
         ctx.save_for_backward(xs, W, gates, hs, cs, tanh_cs)
-        return hs[1:].transpose(1, 2).contiguous(), cs[T].T.clone()
+        out = hs[1:].transpose(1, 2).clone(memory_format=torch.contiguous_format)
+        return out, cs[T].T.clone(memory_format=torch.contiguous_format)
 
     @staticmethod
     @once_differentiable
+    @_full_precision
     def backward(ctx, dhs, dc):
         xs, W, gates, hs, cs, tanh_cs = ctx.saved_tensors
         T, B, D = xs.shape
@@ -128,6 +156,7 @@ class _GRU(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
+    @_full_precision
     def backward(ctx, dhs):
         xs, W_x, W_h, gates, hs, resets = ctx.saved_tensors
         T, B, D = xs.shape

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from lecture_utils.models.recurrent import check_sizes
+from lecture_utils.models.recurrent import check_sizes, check_step
 from lecture_utils.trace import note
 
 
@@ -36,11 +36,12 @@ class GRUCell(nn.Module):
         return self.b.new_zeros(batch_size, len(self.b) // 3)
 
     def forward(self, x: Float[Tensor, "B D"], h: Float[Tensor, "B H"]) -> Float[Tensor, "B H"]:
-        from_x = (x @ self.W_x.T + self.b).chunk(3, dim=1)
+        check_step(self, x, self.W_x.shape[1], h, self.W_h.shape[1])
+        x_r, x_z, x_h = (x @ self.W_x.T + self.b).chunk(3, dim=1)
         W_hr, W_hz, W_hh = self.W_h.chunk(3)
-        r = torch.sigmoid(from_x[0] + h @ W_hr.T)
-        z = torch.sigmoid(from_x[1] + h @ W_hz.T)
-        new = torch.tanh(from_x[2] + (r * h) @ W_hh.T)
+        r = torch.sigmoid(x_r + h @ W_hr.T)
+        z = torch.sigmoid(x_z + h @ W_hz.T)
+        new = torch.tanh(x_h + (r * h) @ W_hh.T)
         h = z * h + (1 - z) * new
         note(r=r, z=z, new=new, h=h)
         return h
@@ -54,13 +55,13 @@ def to_torch(cell: GRUCell) -> nn.GRU:
     H, D = cell.W_h.shape[1], cell.W_x.shape[1]
     W_hh = cell.W_h.detach()[2 * H :]
     off = (W_hh - torch.diag(W_hh.diagonal())).abs().max().item() if H > 1 else 0.0
-    if off > 0:
+    if not off == 0:  # nan, too
         raise ValueError(
             f"W_hh has entries off its diagonal (up to {off:.2g}): the lecture's GRU resets before "
             "the product with W_hh, nn.GRU after it, and these are different functions. Train "
             "nn.GRU from the start instead"
         )
-    theirs = nn.GRU(D, H, batch_first=True, dtype=W_hh.dtype)
+    theirs = nn.GRU(D, H, batch_first=True, dtype=W_hh.dtype, device=W_hh.device)
     with torch.no_grad():
         theirs.weight_ih_l0.copy_(cell.W_x)
         theirs.weight_hh_l0.copy_(cell.W_h)
@@ -84,13 +85,13 @@ def from_torch(theirs: nn.GRU) -> GRUCell:
     W_hn = theirs.weight_hh_l0.detach()[2 * H :]
     off = (W_hn - torch.diag(W_hn.diagonal())).abs().max().item() if H > 1 else 0.0
     b_hn = theirs.bias_hh_l0.detach()[2 * H :].abs().max().item() if theirs.bias else 0.0
-    if off > 0 or b_hn > 0:
+    if not off == b_hn == 0:  # nan, too
         raise ValueError(
             f"W_hn off its diagonal is up to {off:.2g} and b_hn up to {b_hn:.2g}: nn.GRU resets "
             "after the product with W_hn, the lecture's GRU before it, and these are different "
             "functions. Train the cell itself instead"
         )
-    cell = GRUCell(D, H).to(W_hn.dtype)
+    cell = GRUCell(D, H).to(W_hn)
     with torch.no_grad():
         cell.W_x.copy_(theirs.weight_ih_l0)
         cell.W_h.copy_(theirs.weight_hh_l0)

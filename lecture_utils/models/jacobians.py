@@ -71,6 +71,10 @@ def norm_penalty(
     the mean, and measures the gradient at a_t where this measures it at h_t. Steps that no gradient
     reaches (|dh_t| < 1e-10) are left out.
     """
+    if hs.shape != dhs.shape:
+        raise ValueError(f"hs has shape {hs.shape} and dhs {dhs.shape}: they belong together")
+    if not np.isfinite(dhs).all():
+        raise ValueError("dhs holds a number that is not finite: skip this update")
     das, norms = (1 - hs[1:] ** 2) * dhs[1:], np.linalg.norm(dhs[1:], axis=-1)
     reached = norms > 1e-10
     da, norm = das[reached], norms[reached][:, None]  # (reached steps, H)
@@ -92,9 +96,13 @@ def clip_by_norm(gradients: Sequence[Array], limit: float) -> list[Array]:
     Shorter, in the same direction. |all|: root of the sum of all squares, over every array.
     """
     _check_clipping(gradients, limit)
-    norm = np.sqrt(sum(np.sum(g**2) for g in gradients))
-    scale = limit / norm if norm > limit else 1.0
-    return [g * scale for g in gradients]
+    largest = max((float(np.abs(g).max(initial=0.0)) for g in gradients), default=0.0)
+    if largest == 0:
+        return list(gradients)
+    # In units of the largest entry: the squares of a really exploded gradient would overflow.
+    norm = np.sqrt(sum(float(np.sum((g / largest) ** 2)) for g in gradients))
+    scale = float(limit / largest / norm)
+    return [g * scale if scale < 1 else g for g in gradients]
 
 
 def clip_by_value(gradients: Sequence[Array], limit: float) -> list[Array]:

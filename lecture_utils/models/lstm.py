@@ -25,7 +25,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from lecture_utils.models.recurrent import check_sizes
+from lecture_utils.models.recurrent import check_sizes, check_step
 from lecture_utils.trace import note
 
 
@@ -114,6 +114,8 @@ class LSTMCell(nn.Module):
     def forward(
         self, x: Float[Tensor, "B D"], state: tuple[Float[Tensor, "B H"], Float[Tensor, "B H"]]
     ) -> tuple[Float[Tensor, "B H"], Float[Tensor, "B H"]]:
+        H = len(self.b) // 4
+        check_step(self, x, self.W.shape[1] - H, state, H, parts=2)
         h, c, gates = lstm_step(self.W, self.b, x, *state)
         note(**gates._asdict(), c=c, h=h)
         return h, c
@@ -144,6 +146,8 @@ class LSTM1997Cell(nn.Module):
     def forward(
         self, x: Float[Tensor, "B D"], state: tuple[Float[Tensor, "B H"], Float[Tensor, "B H"]]
     ) -> tuple[Float[Tensor, "B H"], Float[Tensor, "B H"]]:
+        H = len(self.b) // 3
+        check_step(self, x, self.W.shape[1] - H, state, H, parts=2)
         h, c = state
         a_i, a_o, a_g = (torch.cat([h, x], dim=1) @ self.W.T + self.b).chunk(3, dim=1)
         i, o, g = torch.sigmoid(a_i), torch.sigmoid(a_o), 4 * torch.sigmoid(a_g) - 2

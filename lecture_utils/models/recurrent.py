@@ -33,7 +33,10 @@ def unroll(
     0, an input that is not finite, or a state of another form than the cell's.
     """
     check_inputs(xs)
-    state = check_state(cell, state, len(xs))
+    return _run(cell, xs, check_state(cell, state, len(xs)))
+
+
+def _run(cell, xs, state):
     hs = []
     for x in xs.unbind(dim=1):
         state = cell(x, state)
@@ -54,9 +57,9 @@ class Stack(nn.Module):
         self, xs: Float[Tensor, "B T D"], states: Sequence[State | None] | None = None
     ) -> tuple[Float[Tensor, "B T H"], list[State]]:
         """Layer by layer, as PyTorch does it: the whole of time, then the next layer."""
-        states, ends = self._checked(states), []
+        states, ends = self._checked(xs, states), []
         for cell, state in zip(self.cells, states):
-            xs, end = unroll(cell, xs, state)
+            xs, end = _run(cell, xs, state)
             ends.append(end)
         return xs, ends
 
@@ -64,12 +67,7 @@ class Stack(nn.Module):
         self, xs: Float[Tensor, "B T D"], states: Sequence[State | None] | None = None
     ) -> tuple[Float[Tensor, "B T H"], list[State]]:
         """Step by step, all layers at each: what generating text needs. The same result."""
-        check_inputs(xs)
-        states = [
-            check_state(cell, state, len(xs))
-            for cell, state in zip(self.cells, self._checked(states))
-        ]
-        hs = []
+        states, hs = self._checked(xs, states), []
         for x in xs.unbind(dim=1):
             for depth, cell in enumerate(self.cells):
                 states[depth] = cell(x, states[depth])
@@ -77,15 +75,21 @@ class Stack(nn.Module):
             hs.append(x)
         return torch.stack(hs, dim=1), states
 
-    def _checked(self, states):
+    def _checked(self, xs, states):
+        check_inputs(xs)
         states = [None] * len(self.cells) if states is None else list(states)
         if len(states) != len(self.cells):
             raise ValueError(f"{len(states)} states for {len(self.cells)} layers: give one each")
-        return states
+        return [check_state(cell, state, len(xs)) for cell, state in zip(self.cells, states)]
 
 
 def check_inputs(xs: Tensor) -> None:
-    """ValueError for a sequence of length 0, or for the first input that is not finite."""
+    """ValueError for inputs that are not (B, T, D), of length 0, or not finite."""
+    if xs.ndim != 3:
+        raise ValueError(
+            f"inputs have shape {tuple(xs.shape)}: expected (B, T, D); one sequence: xs[None], "
+            "token ids: one-hot first"
+        )
     if xs.shape[1] == 0:
         raise ValueError("the sequence has length 0: give at least one step")
     if not torch.isfinite(xs).all():
@@ -106,13 +110,42 @@ def check_state(cell: nn.Module, state: State | None, batch_size: int) -> State:
             f"the state has the form {_form(state)}: {type(cell).__name__} expects {_form(first)}, "
             "(B, H) each"
         )
+    if not all(torch.isfinite(part).all() for part in _parts(state)):
+        raise ValueError("the state holds a number that is not finite: so would every later one")
     return state
+
+
+def check_step(
+    cell: nn.Module, x: Tensor, input_size: int, state: State, hidden_size: int, parts: int = 1
+) -> None:
+    """ValueError unless x is (B, input_size) and the state `parts` tensors (B, hidden_size).
+
+    Adding would stretch a state of shape (1, H) over the batch and say nothing.
+    """
+    given = (state,) if parts == 1 else state
+    if isinstance(given, (tuple, list)) and len(given) == parts and x.ndim == 2:
+        shape = (len(x), hidden_size)
+        if x.shape[1] == input_size and all(_shape(part) == shape for part in given):
+            return
+    wanted = "(B, H)" if parts == 1 else f"({', '.join(['(B, H)'] * parts)})"
+    raise ValueError(
+        f"x has the form {_form(x)} and the state {_form(state)}: {type(cell).__name__} expects x "
+        f"(B, {input_size}) and a state {wanted} with H = {hidden_size}"
+    )
 
 
 def _form(state):
     if isinstance(state, (tuple, list)):
         return f"({', '.join(_form(part) for part in state)})"
-    return str(tuple(state.shape)) if isinstance(state, Tensor) else type(state).__name__
+    return str(_shape(state)) if isinstance(state, Tensor) else type(state).__name__
+
+
+def _shape(part):
+    return tuple(part.shape) if isinstance(part, Tensor) else None
+
+
+def _parts(state):
+    return state if isinstance(state, (tuple, list)) else (state,)
 
 
 def check_sizes(**sizes: int) -> None:

@@ -23,7 +23,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import nn
 
-from lecture_utils.models.recurrent import check_sizes
+from lecture_utils.models.recurrent import check_sizes, check_step
 from lecture_utils.trace import note
 
 Array = np.ndarray
@@ -199,6 +199,7 @@ class RNNCell(nn.Module):
         return self.b_h.new_zeros(batch_size, len(self.b_h))
 
     def forward(self, x: Float[torch.Tensor, "B D"], h: Float[torch.Tensor, "B H"]):
+        check_step(self, x, self.W_xh.shape[1], h, len(self.b_h))
         a = x @ self.W_xh.T + h @ self.W_hh.T + self.b_h
         h = torch.tanh(a)
         note(a=a, h=h)
@@ -218,7 +219,7 @@ def check_indices(indices, size: int, what: str = "token") -> Int[Array, "*batch
 
     NumPy would take -1 for the last row and say nothing.
     """
-    given = np.asarray(indices)
+    given = np.atleast_1d(indices)
     indices = given.astype(np.int64)
     outside = np.argwhere((indices < 0) | (indices >= size) | (indices != given))
     if len(outside):

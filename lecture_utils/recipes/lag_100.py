@@ -149,7 +149,10 @@ def _row(setting):
 
 
 def best_rate(table: dict[str, np.ndarray], puzzle: str, network: str) -> tuple[float, np.ndarray]:
-    """The learning rate with the best mean score, and the scores of its runs."""
+    """The learning rate with the best mean score, and the scores of its runs.
+
+    Chosen by the very scores that are returned, so a little kind to every start.
+    """
     here = (table["puzzle"] == puzzle) & (table["network"] == network)
     runs = {rate: table["score"][here & (table["rate"] == rate)] for rate in RATES}
     sign = 1 if puzzle == "recall" else -1  # an error should be small

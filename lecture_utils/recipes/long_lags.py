@@ -69,8 +69,11 @@ def learn(
 
     method: one of METHODS. watch: called with (updates, validation accuracy) every 100 updates.
     """
-    if method not in METHODS:
-        raise ValueError(f"there is no method {method!r}: choose one of {', '.join(METHODS)}")
+    for what, name, known in (("puzzle", puzzle, PUZZLES), ("method", method, METHODS)):
+        if name not in known:
+            raise ValueError(f"there is no {what} {name!r}: choose one of {'; '.join(known)}")
+    if steps < 1 or not 0 <= rate < np.inf:
+        raise ValueError(f"steps is {steps} and rate {rate}: at least 1, and not negative")
     rng = seed(run)
     held_out = [examples(puzzle, length, 1000, np.random.default_rng(s)) for s in (98, 99)]
     p = rnn_parameters(8 if puzzle == "recall" else 6, HIDDEN, 4, rng, scale=START)

@@ -71,3 +71,13 @@ def test_bad_symbols_and_lengths_are_refused(run):
         batch_rnn.forward(p, symbols)
     with pytest.raises(ValueError, match="length 0"):
         batch_rnn.forward(p, np.zeros((B, 0), dtype=int))
+
+
+def test_bad_shapes_are_named(run, as_a_reader_runs_it):
+    p, symbols, _ = run
+    with pytest.raises(ValueError, match=r"symbols have shape \(7,\): expected \(B, T\)"):
+        batch_rnn.forward(p, symbols[0])
+    hs, logits = batch_rnn.forward(p, symbols)
+    for wrong, dy in ((symbols.T, logits), (symbols, logits.T)):
+        with pytest.raises(ValueError, match=r"with these states they are \(2, 7\) and \(2, 4\)"):
+            batch_rnn.backward(p, wrong, hs, dy)

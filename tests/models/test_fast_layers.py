@@ -91,28 +91,53 @@ def test_gradcheck(cell_type, layer_type):
 
 
 @each_pair
-def test_nothing_that_was_returned_changes_later(cell_type, layer_type):
+@pytest.mark.parametrize("batch", [1, 2])
+def test_nothing_that_was_returned_changes_later(cell_type, layer_type, batch):
     """Results are copies: changing one in place must not spoil the backward pass."""
     _, layer, xs, state = pair(cell_type, layer_type)
+    xs = xs[:batch].detach().requires_grad_()
+    state = [part[:batch].detach().requires_grad_() for part in parts(state)]
+    state = tuple(state) if len(state) == 2 else state[0]
     _, wanted = values_and_gradients(layer, layer, xs, state, of_last=False)
     hs, last = layer(xs, state)
     loss = (hs * torch.arange(hs.numel()).cos().view_as(hs)).sum()
+    kept = hs.detach().clone()
     with torch.no_grad():
         for part in parts(last):
             part += 100
+    assert torch.equal(hs, kept)
     found = torch.autograd.grad(loss, [*layer.parameters(), xs, *parts(state)])
     for ours, expected in zip(found, wanted):
         assert_close(ours, expected, 1e-13)
 
 
-def test_a_wrong_factor_would_be_noticed(monkeypatch):
-    cell, layer, xs, state = pair(*PAIRS[0])
-    wanted = values_and_gradients(lambda x, s: unroll(cell, x, s), cell, xs, state)[1]
-    right = fast_layers.torch.addmm
+@each_pair
+def test_a_wrong_factor_in_the_backward_pass_would_be_noticed(cell_type, layer_type, monkeypatch):
+    cell, layer, xs, state = pair(cell_type, layer_type)
+    wanted = values_and_gradients(lambda x, s: unroll(cell, x, s), cell, xs, state, of_last=False)
+    right, (hs, _) = fast_layers.torch.addmm, layer(xs, state)
+    loss = (hs * torch.arange(hs.numel()).cos().view_as(hs)).sum()
     monkeypatch.setattr(fast_layers.torch, "addmm", lambda a, b, c: right(a, b, 1.01 * c))
-    found = values_and_gradients(layer, layer, xs, state)[1]
+    found = torch.autograd.grad(loss, [*layer.parameters(), xs, *parts(state)])
     with pytest.raises(AssertionError):
-        assert_close(found[0], wanted[0], 1e-6)
+        assert_close(found[0], wanted[1][0], 1e-6)
+
+
+@each_pair
+def test_mixed_precision_leaves_the_layers_in_full(cell_type, layer_type):
+    """`fit` switches it on by itself where a CUDA chip has bfloat16."""
+    cell, layer, xs, state = pair(cell_type, layer_type)
+    cell, layer = cell.float(), layer.float()
+    xs = xs.detach().float().requires_grad_()
+    plain = layer(xs)[0]
+    wanted = torch.autograd.grad(plain.square().sum(), list(layer.parameters()))
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = layer(xs.bfloat16())[0]
+        found = torch.autograd.grad(mixed.square().sum(), list(layer.parameters()))
+    assert mixed.dtype == torch.float32
+    assert_close(mixed, plain, 0.02)
+    for a, b in zip(found, wanted):
+        assert_close(a, b, 0.1)
 
 
 @each_pair
@@ -122,6 +147,8 @@ def test_bad_input_is_refused(cell_type, layer_type, as_a_reader_runs_it):
         layer(xs[:, :0])
     with pytest.raises(ValueError, match="expects"):
         layer(xs, torch.zeros(1, H))
+    with pytest.raises(ValueError, match=r"expects x \(B, 5\)"):
+        layer(torch.zeros(B, T, D + 1))
     xs = xs.detach().clone()
     xs[0, 1, 2] = float("inf")
     with pytest.raises(ValueError, match="input inf in sequence 0 at step 1"):

@@ -95,6 +95,15 @@ def test_no_lecture_cell_for_these(theirs, said):
         from_torch(theirs())
 
 
+def test_a_gru_without_biases_and_one_with_nan():
+    theirs, xs = nn.GRU(D, 1, bias=False, batch_first=True), torch.randn(B, T, D)
+    assert_close(unroll(from_torch(theirs), xs)[0], theirs(xs)[0], 1e-13)
+    cell = diagonal(GRUCell(D, H))
+    cell.W_h.data[2 * H, 1] = torch.nan
+    with pytest.raises(ValueError, match="up to nan"):
+        to_torch(cell)
+
+
 def test_a_bias_of_zero_inside_the_reset_can_be_converted():
     theirs, xs = nn.GRU(D, 1, batch_first=True), torch.randn(B, T, D)
     theirs.bias_hh_l0.data[2] = 0

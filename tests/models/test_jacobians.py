@@ -134,6 +134,25 @@ def test_clipping_equals_pytorch():
             assert_close(value, parameter.grad, 1e-5)  # PyTorch adds 1e-6 to the norm
 
 
+@pytest.mark.parametrize("size, kind", [(1e200, np.float64), (1e20, np.float32), (1e-30, float)])
+def test_a_really_exploded_gradient_keeps_its_direction(size, kind):
+    """Its squares overflow, in float32 from 1e19 on."""
+    g = [np.array([3 * size], kind), np.array([4 * size], kind)]
+    clipped = jacobians.clip_by_norm(g, 1.0)
+    expected = [0.6, 0.8] if size > 1 else [3 * size, 4 * size]
+    assert [v.item() for v in clipped] == pytest.approx(expected, rel=1e-5)
+    assert all(v.dtype == kind for v in clipped)
+    assert jacobians.clip_by_norm([np.zeros(2)], 1.0)[0].tolist() == [0, 0]
+
+
+def test_the_penalty_refuses_what_is_not_a_gradient(as_a_reader_runs_it):
+    W, hs = np.eye(H), np.zeros((3, 1, H))
+    with pytest.raises(ValueError, match="dhs holds a number that is not finite"):
+        jacobians.norm_penalty(W, hs, np.full((3, 1, H), np.nan))
+    with pytest.raises(ValueError, match=r"hs has shape \(3, 1, 5\) and dhs \(2, 1, 5\)"):
+        jacobians.norm_penalty(W, hs, np.zeros((2, 1, H)))
+
+
 @pytest.mark.parametrize("clip", [jacobians.clip_by_norm, jacobians.clip_by_value])
 def test_clipping_refuses_a_bad_limit_and_a_broken_gradient(clip):
     g = np.ones(2)

@@ -6,9 +6,10 @@ from torch import nn
 
 from lecture_utils.gradcheck import assert_causal, assert_close
 from lecture_utils.models.gru import GRUCell
-from lecture_utils.models.lstm import LSTMCell
+from lecture_utils.models.lstm import LSTM1997Cell, LSTMCell
 from lecture_utils.models.recurrent import Stack, hidden, unroll
 from lecture_utils.models.rnn import RNNCell
+from lecture_utils.trace import trace
 from tests.reference import torch_rnn
 
 B, T, D, H = 2, 4, 5, 7
@@ -61,11 +62,52 @@ def test_no_layer_sees_a_later_input():
         assert_causal(lambda xs, run=run: run(xs)[0], torch.randn(B, T, D))
 
 
-def test_the_inputs_may_not_be_changed():
-    xs = torch.randn(B, T, D)
-    before = xs.clone()
-    mixed().by_steps(xs)
-    assert torch.equal(xs, before)
+def test_inputs_and_states_are_left_alone():
+    stack, xs = mixed(), torch.randn(B, T, D)
+    states = stack(xs)[1]
+    before = [xs.clone(), *(hidden(state).clone() for state in states)]
+    for run in (stack, stack.by_steps):
+        run(xs, states)
+        assert all(torch.equal(a, b) for a, b in zip((xs, *map(hidden, states)), before))
+
+
+def test_a_layer_that_gives_nan_is_not_blamed_on_the_data():
+    stack = mixed()
+    stack.cells[0].W_x.data[0, 0] = torch.nan
+    for run in (stack, stack.by_steps):
+        assert run(torch.ones(B, T, D))[0].isnan().any()
+
+
+CELLS = [RNNCell, GRUCell, LSTMCell, LSTM1997Cell]
+
+
+@pytest.mark.parametrize("cell_type", CELLS)
+@pytest.mark.parametrize("wrong", ["x too wide", "one state for all", "no tuple", "x of one row"])
+def test_one_step_refuses_what_it_would_stretch(cell_type, wrong, as_a_reader_runs_it):
+    cell, x = cell_type(D, H), torch.zeros(B, D)
+    state = cell.start(B)
+    if wrong == "x too wide":
+        x = torch.zeros(B, D + 1)
+    elif wrong == "x of one row":
+        x = torch.zeros(D)
+    elif wrong == "one state for all":
+        state = cell.start(1)
+    else:
+        state = hidden(state) if isinstance(state, tuple) else (state,)
+    with pytest.raises(ValueError, match=rf"{cell_type.__name__} expects x \(B, 5\) and a state"):
+        cell(x, state)
+
+
+@pytest.mark.parametrize("cell_type", CELLS)
+def test_cells_start_as_pytorch_does_and_show_what_they_computed(cell_type):
+    cell = cell_type(D, 50)
+    with trace() as log:
+        cell(torch.randn(B, D), cell.start(B))
+    assert "h" in log.names() and log["h"][0].shape == (B, 50)
+    inner = {GRUCell: {"r", "z", "new"}, LSTMCell: set("ifogc"), LSTM1997Cell: set("iogc")}
+    assert inner.get(cell_type, {"a"}) <= set(log.names())
+    for weight in (w for w in cell.parameters() if w.ndim == 2):
+        assert 0.9 * 50**-0.5 < weight.abs().max() <= 50**-0.5
 
 
 @pytest.mark.parametrize(
@@ -79,6 +121,17 @@ def test_the_inputs_may_not_be_changed():
             r"LSTMCell expects \(\(2, 3\), \(2, 3\)\)",
         ),
         (lambda: mixed()(torch.full((B, T, D), torch.nan)), "input nan in sequence 0 at step 0"),
+        (lambda: mixed()(torch.zeros(T, D)), r"shape \(4, 5\): expected \(B, T, D\); one sequence"),
+        (lambda: mixed()(torch.zeros(B, T, dtype=int)), "token ids: one-hot first"),
+        (lambda: mixed()(torch.zeros(B, T, D + 1)), r"GRUCell expects x \(B, 5\)"),
+        (
+            lambda: mixed().by_steps(torch.zeros(B, T, D), [torch.zeros(1, H), None, None]),
+            r"GRUCell expects \(2, 7\)",
+        ),
+        (
+            lambda: mixed()(torch.zeros(B, T, D), [torch.full((B, H), torch.inf), None, None]),
+            "the state holds a number that is not finite",
+        ),
     ],
 )
 def test_bad_input_is_refused(call, said, as_a_reader_runs_it):

@@ -47,12 +47,21 @@ def test_starts_and_clipping_are_those_of_the_method():
     assert spectral_radius(start("clipped")) == pytest.approx(0.7, abs=0.1)
     assert spectral_radius(start("clipped, gain 1")) == pytest.approx(1.0, abs=0.15)
     assert np.array_equal(start("orthogonal"), start("clipped, orthogonal"))
-    before, after = (
-        long_lags.learn("recall", 10, "clipped", rate, run=2, steps=1).parameters
-        for rate in (0.0, 1.0)
-    )
-    moved = np.sqrt(sum(((a - b) ** 2).sum() for a, b in zip(after, before)))
-    assert 0 < moved <= 1 + 1e-9  # one step of rate 1 along a gradient of norm at most 1
+
+
+def test_clipping_shortens_a_long_gradient_to_1_and_what_is_recorded_is_its_length(monkeypatch):
+    monkeypatch.setattr(long_lags, "START", 1.0)  # large weights: a long first gradient
+    moved, largest = {}, {}
+    for method in ("plain", "clipped"):
+        before, after = (
+            long_lags.learn("order", 10, method, rate, run=2, steps=1) for rate in (0.0, 1.0)
+        )
+        differences = [a - b for a, b in zip(after.parameters, before.parameters)]
+        moved[method] = np.sqrt(sum((d**2).sum() for d in differences))
+        largest[method] = after.largest
+    assert largest["plain"] == largest["clipped"] > 1.5
+    assert moved["plain"] == pytest.approx(largest["plain"])  # one step of rate 1
+    assert moved["clipped"] == pytest.approx(1.0)
 
 
 def test_the_penalty_moves_only_the_recurrent_matrix():
@@ -70,13 +79,18 @@ def test_recall_over_ten_steps_is_learned_and_watched():
         "recall", 10, "clipped, orthogonal", 0.1, 0, watch=lambda *pair: seen.append(pair)
     )
     assert outcome.accuracy >= 0.995 and outcome.steps < 1000
-    assert seen[-1] == (outcome.steps, outcome.accuracy)
+    assert seen[-1] == (outcome.steps, outcome.validation)
     assert [step for step, _ in seen] == list(range(100, outcome.steps + 1, 100))
 
 
 def test_an_unknown_method_is_refused():
-    with pytest.raises(ValueError, match="no method 'clip': choose one of plain, clipped"):
+    with pytest.raises(ValueError, match="no method 'clip': choose one of plain; clipped; "):
         long_lags.learn("recall", 10, "clip", 0.1, run=0)
+    with pytest.raises(ValueError, match="no puzzle 'recal': choose one of recall; order"):
+        long_lags.learn("recal", 10, "plain", 0.1, run=0)
+    for rate, steps in ((-0.1, 1), (np.nan, 1), (0.1, 0)):
+        with pytest.raises(ValueError, match=f"steps is {steps} and rate {rate}"):
+            long_lags.learn("recall", 10, "plain", rate, run=0, steps=steps)
 
 
 def test_the_shipped_table_is_whole_and_is_the_one_on_its_card():
