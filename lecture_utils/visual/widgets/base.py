@@ -49,6 +49,21 @@ def _rgb(colour) -> list[int]:
     return [round(255 * channel) for channel in to_rgb(colour)]
 
 
+def numbers(name: str, values) -> np.ndarray:
+    """What a widget was given, as a float64 array of its own; ValueError naming it if it is none.
+
+    Tensors may have a gradient, be on a GPU or in bfloat16.
+    """
+    if hasattr(values, "detach"):  # a tensor, perhaps with a gradient or on a GPU
+        values = values.detach().cpu().double().numpy()
+    try:
+        values = np.array(values, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} is not an array of numbers ({error}): give rows of the same "
+                         "length") from error
+    return values
+
+
 def pack(array, kind: str = "float32") -> dict:
     """An array as bytes that `unpack` of base.js reads; for a synced `traitlets.Dict`.
 
@@ -57,9 +72,7 @@ def pack(array, kind: str = "float32") -> dict:
     """
     if kind not in ("float64", "float32", "int8", "uint8"):
         raise ValueError(f"kind is {kind!r}: write 'float64', 'float32', 'int8' or 'uint8'")
-    if hasattr(array, "detach"):  # a tensor, perhaps with a gradient, on a GPU or in bfloat16
-        array = array.detach().cpu().double().numpy()
-    array = np.asarray(array, dtype=float)
+    array = numbers("the array", array)
     stored = np.float32 if kind != "float64" else np.float64  # the scales are float32
     with np.errstate(over="ignore"):
         finite = np.isfinite(array.astype(stored))

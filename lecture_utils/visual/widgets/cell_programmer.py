@@ -17,7 +17,7 @@ import numpy as np
 import traitlets
 
 from lecture_utils.visual.style import COLOURS, described, picture
-from lecture_utils.visual.widgets.base import LectureWidget, bundle, pack, unpack
+from lecture_utils.visual.widgets.base import LectureWidget, bundle, numbers, pack, unpack
 
 DEFAULTS = {"b_i": 0.0, "w_i": 0.0, "b_f": 0.0, "w_f": 0.0, "w_g": 1.0, "b_o": 0.0}
 """Each weight, and what it is unless given: every gate half open, and g about x."""
@@ -150,13 +150,7 @@ def _sigma(a):
 
 
 def _numbers(name: str, values) -> np.ndarray:
-    if hasattr(values, "detach"):  # a tensor, perhaps with a gradient or on a GPU
-        values = values.detach().cpu().double().numpy()
-    try:
-        values = np.array(values, dtype=float)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{name} is not an array of numbers ({error}): give rows of the same "
-                         "length") from error
+    values = numbers(name, values)
     if values.ndim != 2:
         raise ValueError(f"{name} has shape {values.shape}: it must be (N, T), one row per "
                          "sequence")

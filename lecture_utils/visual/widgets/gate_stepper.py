@@ -15,7 +15,7 @@ import numpy as np
 import traitlets
 
 from lecture_utils.visual.style import COLOURS, MONO, SIGNED, described, picture
-from lecture_utils.visual.widgets.base import LectureWidget, bundle, pack, unpack
+from lecture_utils.visual.widgets.base import LectureWidget, bundle, numbers, pack, unpack
 
 LARGEST = 64
 LONGEST = 120
@@ -173,13 +173,7 @@ def _packed(array) -> dict:
 
 
 def _numbers(name: str, values) -> np.ndarray:
-    if hasattr(values, "detach"):  # a tensor, perhaps with a gradient or on a GPU
-        values = values.detach().cpu().double().numpy()
-    try:
-        values = np.array(values, dtype=float)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{name} is not an array of numbers ({error}): give rows of the same "
-                         "length") from error
+    values = numbers(name, values)
     wrong = ~(np.abs(values) <= STEEPEST)  # true for nan as well
     if wrong.any():
         where = np.argwhere(wrong)[0].tolist()

@@ -17,7 +17,7 @@ import traitlets
 from matplotlib.ticker import MultipleLocator
 
 from lecture_utils.visual.style import COLOURS, MAGNITUDE, described, picture
-from lecture_utils.visual.widgets.base import LectureWidget, bundle, pack, unpack
+from lecture_utils.visual.widgets.base import LectureWidget, bundle, numbers, pack, unpack
 
 GAMMA = {"tanh": 1.0, "none": 1.0, "sigmoid": 0.25}
 """Non-linearity -> the largest slope it has anywhere."""
@@ -211,13 +211,7 @@ def _log10(values):
 
 
 def _numbers(name: str, values) -> np.ndarray:
-    if hasattr(values, "detach"):  # a tensor, perhaps with a gradient or on a GPU
-        values = values.detach().cpu().double().numpy()
-    try:
-        values = np.array(values, dtype=float)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{name} is not an array of numbers ({error}): give rows of the same "
-                         "length") from error
+    values = numbers(name, values)
     if not np.isfinite(values).all():
         where = np.argwhere(~np.isfinite(values))[0].tolist()
         raise ValueError(f"{name} holds {values[tuple(where)]} at {where}: pass finite numbers "
