@@ -28,14 +28,24 @@ HIDDEN, BATCH, STEPS, START, PENALTY = 50, 20, 4000, 0.1, 2.0
 RATES = (0.01, 0.03, 0.1)
 LENGTHS = (10, 20, 40, 80)
 PUZZLES = ("recall", "order")
+
+
+class Method(NamedTuple):
+    """How a network starts and learns. start: of W_hh, None for N(0, 0.1^2) like the rest."""
+
+    start: Callable[[np.ndarray], np.ndarray] | None = None  # from N(0, 1) numbers (H, H)
+    clip: bool = True  # to norm 1
+    penalty: bool = False
+
+
 METHODS = {
-    "plain": "weights from N(0, 0.1^2): with 50 units a gain of 0.7",
-    "clipped": "the same, gradients clipped to norm 1",
-    "clipped, gain 1": "W_hh from N(0, 1/H)",
-    "clipped, orthogonal": "W_hh starts orthogonal",
-    "clipped, identity": "W_hh starts as the identity",
-    "clipped, penalty": "start as plain; a penalty asks gradients to keep their length",
-    "orthogonal": "W_hh starts orthogonal, nothing is clipped",
+    "plain": Method(clip=False),  # with 50 units N(0, 0.1^2) is a gain of 0.7
+    "clipped": Method(),
+    "clipped, gain 1": Method(lambda drawn: drawn / np.sqrt(len(drawn))),
+    "clipped, orthogonal": Method(orthogonal),
+    "clipped, identity": Method(lambda drawn: np.eye(len(drawn))),
+    "clipped, penalty": Method(penalty=True),
+    "orthogonal": Method(orthogonal, clip=False),
 }
 
 
@@ -78,12 +88,9 @@ def learn(
     held_out = [examples(puzzle, length, 1000, np.random.default_rng(s)) for s in (98, 99)]
     p = rnn_parameters(8 if puzzle == "recall" else 6, HIDDEN, 4, rng, scale=START)
     drawn = rng.standard_normal((HIDDEN, HIDDEN))
-    starts = {
-        "gain 1": drawn / np.sqrt(HIDDEN),
-        "orthogonal": orthogonal(drawn),
-        "identity": np.eye(HIDDEN),
-    }
-    p = p._replace(W_hh=starts.get(method.removeprefix("clipped, "), p.W_hh))
+    how = METHODS[method]
+    if how.start:
+        p = p._replace(W_hh=how.start(drawn))
     largest = 0.0
     for step in range(1, steps + 1):
         symbols, answers = examples(puzzle, length, BATCH, rng)
@@ -91,9 +98,9 @@ def learn(
         dy = cross_entropy(logits, answers)[1] / BATCH
         gradient, dhs = batch_rnn.backward(p, symbols, hs, dy)
         largest = max(largest, float(np.sqrt(sum((g**2).sum() for g in gradient))))
-        if "penalty" in method:
+        if how.penalty:
             gradient.W_hh[:] += PENALTY * norm_penalty(p.W_hh, hs, dhs)[1]
-        if method.startswith("clipped"):
+        if how.clip:
             gradient = clip_by_norm(gradient, 1.0)
         for w, g in zip(p, gradient):
             w -= rate * g
