@@ -1,4 +1,4 @@
-"""The widgets of lessons 03 and 04 in a real JupyterLab: keys stay, values reach Python and back."""
+"""The widgets of lessons 03 and 04 in JupyterLab: keys stay, values reach Python and back."""
 
 import nbformat
 import pytest
@@ -7,8 +7,8 @@ FLOW = """\
 import numpy as np
 from lecture_utils.visual.widgets import CellProgrammer, GateStepper, GradientFlow
 draw = np.random.default_rng(0).normal
-flow = GradientFlow({"Gaussian": draw(size=(2, 8, 8)) / 3}, draw(size=(2, 30, 8)), draw(size=(2, 8)),
-                    gain=1.0, steps=20)
+starts = {"Gaussian": draw(size=(2, 8, 8)) / 3}
+flow = GradientFlow(starts, draw(size=(2, 30, 8)), draw(size=(2, 8)), gain=1.0, steps=20)
 flow"""
 GATES = """\
 gates = GateStepper(draw(size=(16, 7)), draw(size=16), alphabet="ab ", text="ab ab")
