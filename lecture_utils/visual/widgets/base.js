@@ -14,6 +14,48 @@ function shape(tag, attributes = {}, ...children) {
   return dress(document.createElementNS(SVG, tag), attributes, children);
 }
 
+function line(x1, y1, x2, y2, attributes) {
+  return shape("line", { x1, y1, x2, y2, ...attributes });
+}
+
+function words(name, x, y, anchor, ...parts) {
+  return shape("text", { class: name, x, y, "text-anchor": anchor }, ...parts);
+}
+
+function italic(text) {
+  return shape("tspan", { "font-style": "italic" }, text);
+}
+
+// A drawing of which one place at a time is read: the pointer points at it, arrow keys step.
+//   at(x)       the place that many pixels from the left edge
+//   current()   the place that is read, null before the first
+//   first()     where reading starts when the drawing gets the focus
+//   longest     more than all places: Home and End go that far
+//   read(place) reads it; it has to stay inside by itself
+function readByPlace(plot, { at, current, first, longest, read }) {
+  plot.addEventListener("pointermove", (event) =>
+    read(at(event.clientX - plot.getBoundingClientRect().left)),
+  );
+  plot.addEventListener("focus", () => {
+    if (current() === null) read(first());
+  });
+  plot.addEventListener("keydown", (event) => {
+    const by = {
+      ArrowLeft: -1,
+      ArrowDown: -1,
+      ArrowRight: 1,
+      ArrowUp: 1,
+      PageDown: -10,
+      PageUp: 10,
+      Home: -longest,
+      End: longest,
+    }[event.key];
+    if (!by) return;
+    event.preventDefault();
+    read((current() ?? first()) + by);
+  });
+}
+
 function dress(element, attributes, children) {
   for (const [name, value] of Object.entries(attributes)) {
     if (value === null || value === undefined || value === false) continue;

@@ -64,6 +64,12 @@ def numbers(name: str, values) -> np.ndarray:
     return values
 
 
+def sigmoid(a):
+    """1 / (1 + e^-a), of a number or an array."""
+    with np.errstate(over="ignore"):  # exp may be infinite, then the result is 0
+        return 1 / (1 + np.exp(-a))
+
+
 def pack(array, kind: str = "float32") -> dict:
     """An array as bytes that `unpack` of base.js reads; for a synced `traitlets.Dict`.
 

@@ -105,10 +105,6 @@ function drawFilm(view) {
     MARGIN = 40;
   const x = (t) => MARGIN + spacing * (t + 0.5);
 
-  function line(x1, y1, x2, y2, attributes) {
-    return shape("line", { x1, y1, x2, y2, ...attributes });
-  }
-
   // A straight arrow with a head of its own colour.
   function arrow(x1, y1, x2, y2, colour, width = 1.5) {
     const length = Math.hypot(x2 - x1, y2 - y1);

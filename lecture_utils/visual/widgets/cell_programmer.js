@@ -383,11 +383,7 @@ function drawProgrammer(view) {
   const column = () => (width - left() - RIGHT) / T;
   const x = (t) => left() + (t + 0.5) * column(); // t from 0 to T − 1 here
   const edge = (t) => left() + t * column();
-  const line = (x1, y1, x2, y2, attributes) => shape("line", { x1, y1, x2, y2, ...attributes });
   const path = (name, d, attributes) => shape("path", { class: name, d, ...attributes });
-  const words = (name, at, height, anchor, ...parts) =>
-    shape("text", { class: name, x: at, y: height, "text-anchor": anchor }, ...parts);
-  const italic = (text) => shape("tspan", { "font-style": "italic" }, text);
   const steps = Array.from({ length: T }, (_, t) => t);
   // Stretches of steps with the same value: [value, first, one past the last].
   function stretches(values, breaks = () => false) {
@@ -701,27 +697,12 @@ function drawProgrammer(view) {
     pointed = clamp(t, 0, T - 1);
     paintCursor();
   }
-  plot.addEventListener("pointermove", (event) => {
-    const at = event.clientX - plot.getBoundingClientRect().left;
-    read(Math.floor((at - left()) / column()));
-  });
-  plot.addEventListener("focus", () => {
-    if (pointed === null) read(0);
-  });
-  plot.addEventListener("keydown", (event) => {
-    const by = {
-      ArrowLeft: -1,
-      ArrowDown: -1,
-      ArrowRight: 1,
-      ArrowUp: 1,
-      PageDown: -10,
-      PageUp: 10,
-      Home: -T,
-      End: T,
-    }[event.key];
-    if (!by) return;
-    event.preventDefault();
-    read((pointed ?? 0) + by);
+  readByPlace(plot, {
+    at: (pixels) => Math.floor((pixels - left()) / column()),
+    current: () => pointed,
+    first: () => 0,
+    longest: T,
+    read,
   });
 
   // ---- together -------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ import numpy as np
 import traitlets
 
 from lecture_utils.visual.style import COLOURS, described, picture
-from lecture_utils.visual.widgets.base import LectureWidget, bundle, numbers, pack, unpack
+from lecture_utils.visual.widgets.base import LectureWidget, bundle, numbers, pack, sigmoid, unpack
 
 DEFAULTS = {"b_i": 0.0, "w_i": 0.0, "b_f": 0.0, "w_f": 0.0, "w_g": 1.0, "b_o": 0.0}
 """Each weight, and what it is unless given: every gate half open, and g about x."""
@@ -68,9 +68,9 @@ class CellProgrammer(LectureWidget):
     def run(self) -> dict[str, np.ndarray]:
         """i, f, o, g, c, h of every sequence with the current weights: (N, T) each."""
         w, x, m = self.weights, unpack(self.signal), unpack(self.markers)
-        i = _sigma(w["b_i"] + w["w_i"] * m)
-        f = _sigma(w["b_f"] + w["w_f"] * m)
-        o = np.full_like(x, _sigma(w["b_o"]))
+        i = sigmoid(w["b_i"] + w["w_i"] * m)
+        f = sigmoid(w["b_f"] + w["w_f"] * m)
+        o = np.full_like(x, sigmoid(w["b_o"]))
         g = np.tanh(w["w_g"] * x)
         c = np.zeros_like(x)
         before = np.zeros(len(x))
@@ -143,10 +143,6 @@ class CellProgrammer(LectureWidget):
                          f"{(~wrong).sum()} of {len(x)} steps; over all {len(run['h'])} sequences "
                          f"it is right at {self._percent()} of the steps, with a mean margin of "
                          f"{self.margin():.2f}.")
-
-
-def _sigma(a):
-    return 1 / (1 + np.exp(-a))
 
 
 def _numbers(name: str, values) -> np.ndarray:

@@ -15,7 +15,7 @@ import numpy as np
 import traitlets
 
 from lecture_utils.visual.style import COLOURS, MONO, SIGNED, described, picture
-from lecture_utils.visual.widgets.base import LectureWidget, bundle, numbers, pack, unpack
+from lecture_utils.visual.widgets.base import LectureWidget, bundle, numbers, pack, sigmoid, unpack
 
 LARGEST = 64
 LONGEST = 120
@@ -93,7 +93,7 @@ class GateStepper(LectureWidget):
         for character in self.text:
             x = np.eye(len(self.alphabet))[self.alphabet.index(character)]
             a_i, a_f, a_o, a_g = np.split(W @ np.concatenate([h, x]) + b, 4)
-            i, f, o, g = _sigmoid(a_i), _sigmoid(a_f), _sigmoid(a_o), np.tanh(a_g)
+            i, f, o, g = sigmoid(a_i), sigmoid(a_f), sigmoid(a_o), np.tanh(a_g)
             c = f * c + i * g
             h = o * np.tanh(c)
             steps.append((i, f, o, g, c, h))
@@ -159,11 +159,6 @@ def _span(values) -> str:
 
 def _counted(count: int, thing: str) -> str:
     return f"{count} {thing}{'' if count == 1 else 's'}"
-
-
-def _sigmoid(a):
-    with np.errstate(over="ignore"):  # exp may be infinite, then the gate is 0
-        return 1 / (1 + np.exp(-a))
 
 
 def _packed(array) -> dict:

@@ -283,12 +283,6 @@ function drawFlow(view) {
   const canvas = make("canvas", { "aria-hidden": "true" });
   const sheet = make("div", { class: "plots sheet keep" }, canvas, plot);
 
-  function line(x1, y1, x2, y2, attributes) {
-    return shape("line", { x1, y1, x2, y2, ...attributes });
-  }
-  const words = (name, at, height, anchor, ...parts) =>
-    shape("text", { class: name, x: at, y: height, "text-anchor": anchor }, ...parts);
-  const italic = (text) => shape("tspan", { "font-style": "italic" }, text);
   // A raised or lowered part, and the way back for what follows it.
   const shifted = (text, by) => shape("tspan", { class: "script", dy: by }, text);
   const level = (text, by) => shape("tspan", { dy: -by }, text);
@@ -548,27 +542,12 @@ function drawFlow(view) {
     pointed = clamp(k, 0, now.T);
     paintCursor();
   }
-  plot.addEventListener("pointermove", (event) => {
-    const at = event.clientX - plot.getBoundingClientRect().left;
-    point(Math.floor((at - left()) / column()));
-  });
-  plot.addEventListener("focus", () => {
-    if (pointed === null) point(now.T);
-  });
-  plot.addEventListener("keydown", (event) => {
-    const by = {
-      ArrowLeft: -1,
-      ArrowDown: -1,
-      ArrowRight: 1,
-      ArrowUp: 1,
-      PageDown: -10,
-      PageUp: 10,
-      Home: -longest,
-      End: longest,
-    }[event.key];
-    if (!by) return;
-    event.preventDefault();
-    point((pointed ?? now.T) + by);
+  readByPlace(plot, {
+    at: (pixels) => Math.floor((pixels - left()) / column()),
+    current: () => pointed,
+    first: () => now.T,
+    longest,
+    read: point,
   });
 
   // ---- together ------------------------------------------------------------------------------

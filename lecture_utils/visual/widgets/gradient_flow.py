@@ -17,7 +17,7 @@ import traitlets
 from matplotlib.ticker import MultipleLocator
 
 from lecture_utils.visual.style import COLOURS, MAGNITUDE, described, picture
-from lecture_utils.visual.widgets.base import LectureWidget, bundle, numbers, pack, unpack
+from lecture_utils.visual.widgets.base import LectureWidget, bundle, numbers, pack, sigmoid, unpack
 
 GAMMA = {"tanh": 1.0, "none": 1.0, "sigmoid": 0.25}
 """Non-linearity -> the largest slope it has anywhere."""
@@ -152,7 +152,7 @@ class GradientFlow(LectureWidget):
                 slopes.append(1 - h**2)
             else:
                 with np.errstate(over="ignore"):  # exp may be infinite, then h is 0
-                    h = 1 / (1 + np.exp(-a))
+                    h = sigmoid(a)
                 slopes.append(h * (1 - h))
         return np.array(slopes)
 
