@@ -44,6 +44,31 @@ def _run(cell, xs, state):
     return torch.stack(hs, dim=1), state
 
 
+def input_gradients(
+    cell: nn.Module, xs: Float[Tensor, "B T D"], v: Float[Tensor, "B H"]
+) -> Float[Tensor, "T"]:
+    """How much the last state listens to each input: |d (v . h_T) / d x_t|, whatever the state.
+
+    v: a direction for each sequence, such as random ones; lengths are root mean squares over the
+    sequences. Raises ValueError as `unroll` does.
+    """
+    xs = xs.detach().requires_grad_()
+    hs, _ = unroll(cell, xs)
+    (gradient,) = torch.autograd.grad((v * hs[:, -1]).sum(), xs)
+    return gradient.square().sum(2).mean(0).sqrt()
+
+
+def reach(gradients: Float[Tensor, "T"], share: float = 0.01) -> int:
+    """How many steps back the gradient stays above `share` of what reaches the last input.
+
+    At most T - 1. gradients: of `input_gradients`, oldest input first.
+    """
+    if not 0 < share < 1:
+        raise ValueError(f"share is {share}: a number between 0 and 1")
+    above = gradients.flip(0) > share * gradients[-1]
+    return int(above.long().cumprod(0).sum()) - 1
+
+
 class Stack(nn.Module):
     """Layers of cells: xs (B, T, D) -> h of the top layer (B, T, H), and the last state of each."""
 
