@@ -56,7 +56,7 @@ class Choices(NamedTuple):
 
 
 _LEAF, _INNER = ("tanh", "sigma", "relu"), ("tanh", "identity")
-OPTIONS = Choices("+*", _LEAF, "+*", _LEAF, "+*", _INNER, "+*", _INNER, "012", "01")
+OPTIONS = Choices(*(("+", "*"), _LEAF) * 2, *(("+", "*"), _INNER) * 2, ("0", "1", "2"), ("0", "1"))
 """What a controller may write at each place: a menu small enough to train every cell on it."""
 
 
@@ -114,7 +114,7 @@ def check_choices(choices: Choices) -> None:
     """ValueError naming the first choice that does not exist."""
     if len(choices) != len(OPTIONS):
         raise ValueError(f"{len(choices)} choices {tuple(choices)}: a cell takes {len(OPTIONS)}")
-    exist = {"s": SIGNS, "F": FUNCTIONS, "n": "012", "i": "01"}  # by the first letter of the place
+    exist = {"s": SIGNS, "F": FUNCTIONS, "n": OPTIONS.new, "i": OPTIONS.into}  # by first letter
     for place, choice in zip(Choices._fields, choices):
         if choice not in exist[place[0]]:
             raise ValueError(f"{place} is {choice!r}: choose from {', '.join(exist[place[0]])}")
@@ -168,7 +168,7 @@ def reinforce(
 ) -> Iterator[Written]:
     """Let the controller write `cells` cells, and learn from their rewards after each `batch`.
 
-    reward: the larger, the better; asked again for a cell that comes again.
+    reward: the larger, the better; finite; asked again for a cell that comes again.
     forget: how fast the moving average b follows, 0 to 1. Nothing happens until iterated.
     """
     check_sizes(cells=cells, batch=batch)
@@ -178,6 +178,8 @@ def reinforce(
         numbers, log_p = controller.sample(min(batch, cells - written), rng)
         found = [Choices(*(OPTIONS[k][n] for k, n in enumerate(row))) for row in numbers.tolist()]
         rewards = torch.tensor([float(reward(choices)) for choices in found])
+        if not rewards.isfinite().all():
+            raise ValueError(f"a reward is {rewards[~rewards.isfinite()][0]}: give failures 0")
         b = rewards.mean().item() if b is None else b  # nothing is known before the first batch
         optimizer.zero_grad()
         (-(rewards - b) * log_p).mean().backward()

@@ -83,7 +83,7 @@ def spelled(equation: Equation) -> str:
     """As one writes it: "sigma(a1) * h + tanh(a2)"."""
     count = iter(range(1, 1 + parts(equation).count("a")))
 
-    def spell(tree, inside=""):
+    def spell(tree, inside=""):  # inside: the sign that will stand beside it
         match tree:
             case "h":
                 return "h"
@@ -96,7 +96,7 @@ def spelled(equation: Equation) -> str:
                 return f"{function}({spell(part)})"
             case (sign, left, right):
                 words = f"{spell(left, sign)} {sign} {spell(right, sign)}"
-                return f"({words})" if inside and (inside, sign) != ("+", "+") else words
+                return f"({words})" if sign == "+" and inside in ("*", "-") else words
 
     return spell(equation)
 
@@ -143,14 +143,15 @@ def check_equation(equation: Equation) -> None:
 
     def check(tree):
         known = {1: LEAVES, 2: ONE_PART, 3: TWO_PARTS}
-        name, size = (tree, 1) if isinstance(tree, str) else (tree[0], len(tree))
+        leaf = not isinstance(tree, tuple) or not tree
+        name, size = (tree, 1) if leaf else (tree[0], len(tree))
         if size not in known or name not in known[size]:
             raise ValueError(
                 f"{tree!r} is no part of an equation: write a leaf ({', '.join(LEAVES)}), "
                 f"(function, part) with {', '.join(ONE_PART)}, or (sign, left, right) with "
                 f"{', '.join(TWO_PARTS)}"
             )
-        for part in () if isinstance(tree, str) else tree[1:]:
+        for part in () if leaf else tree[1:]:
             check(part)
 
     check(equation)

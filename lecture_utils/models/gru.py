@@ -5,9 +5,11 @@
     h~_t = tanh(W_xh x_t + W_hh (r_t * h_{t-1}) + b_h)    reset before the product
     h_t  = z_t * h_{t-1} + (1 - z_t) * h~_t
 
-`nn.GRU` resets after the product: tanh(W_in x + b_in + r * (W_hn h + b_hn)). The two are the same
-function only where r * (W_hh h) = W_hh (r * h) for every r: where W_hh is diagonal. Other papers
-swap z and 1 - z. B batch, D input, H hidden. Source: Cho et al. (2014), the encoder.
+`nn.GRU` resets after the product: tanh(W_in x + b_in + r * (W_hn h + b_hn)). With the same weights
+the two are the same function only where r * (W_hh h) = W_hh (r * h) for every r: where W_hh is
+diagonal. (With a reset gate in another order of units a few more can be carried over, such as a
+permutation; that is not done here.) Other papers swap z and 1 - z. B batch, D input, H hidden.
+Source: Cho et al. (2014), the encoder.
 """
 
 import torch
@@ -48,9 +50,9 @@ class GRUCell(nn.Module):
 
 
 def to_torch(cell: GRUCell) -> nn.GRU:
-    """`nn.GRU` (batch first) computing the same function, where there is one.
+    """`nn.GRU` (batch first) computing the same function by the same weights.
 
-    Raises ValueError if W_hh is not diagonal: then no weights make `nn.GRU` the same function.
+    Raises ValueError if W_hh is not diagonal: then the same weights are another function there.
     """
     H, D = cell.W_h.shape[1], cell.W_x.shape[1]
     W_hh = cell.W_h.detach()[2 * H :]
@@ -71,9 +73,9 @@ def to_torch(cell: GRUCell) -> nn.GRU:
 
 
 def from_torch(theirs: nn.GRU) -> GRUCell:
-    """The lecture's cell computing the same function as a one-layer `nn.GRU`, where there is one.
+    """The lecture's cell computing the same function as a one-layer `nn.GRU` by the same weights.
 
-    Raises ValueError for more layers, for two directions, or where no weights do: W_hn not
+    Raises ValueError for more layers, for two directions, or where these weights do not: W_hn not
     diagonal, or b_hn not 0 (r scales b_hn there, and scales no bias here).
     """
     if theirs.num_layers > 1 or theirs.bidirectional:

@@ -13,10 +13,11 @@ The 15 networks of one cell and task are trained at once (`torch.func.vmap`).
 """
 
 import argparse
+import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import lru_cache, partial
-from itertools import product
+from itertools import islice, product
 from time import perf_counter
 from typing import NamedTuple
 
@@ -41,6 +42,7 @@ HIDDEN, LENGTH, BATCH, UPDATES, RUNS = 32, 40, 32, 400, 5
 DEPTH = 8
 RATES = (0.003, 0.01, 0.03)
 HELD_OUT = 512
+DATA = f"puzzles.temporal_order (3 keys), puzzles.brackets, text.story; {LENGTH} steps"
 FLOAT = torch.float32  # whatever the default is where it is called
 
 
@@ -77,6 +79,36 @@ CELLS: dict[str, Callable[[int, int], nn.Module]] = {
     "full gate recurrence": variants.FullGateRecurrence,
     "NAS cell": variants.NASCell,
 }
+
+
+_GATE = "sigma(W_x{0} x_t + W_h{0} h_{{t-1}} + b_{0})"
+_EQUATIONS = {
+    "RNN": ("h_t = tanh(W_xh x_t + W_hh h_{t-1} + b_h)",),
+    "LSTM": (
+        "i_t = " + _GATE.format("i"),
+        "f_t = " + _GATE.format("f"),
+        "g_t = tanh(W_xg x_t + W_hg h_{t-1} + b_g)",
+        "c_t = f_t * c_{t-1} + i_t * g_t",
+        "o_t = " + _GATE.format("o"),
+        "h_t = o_t * tanh(c_t)",
+    ),
+    "GRU": (
+        "r_t = " + _GATE.format("r"),
+        "z_t = " + _GATE.format("z"),
+        "h~_t = tanh(W_xh x_t + W_hh (r_t * h_{t-1}) + b_h)",
+        "h_t = z_t * h_{t-1} + (1 - z_t) * h~_t",
+    ),
+}
+
+
+def equations(name: str) -> tuple[str, ...]:
+    """The equations of a cell of the bench, in plain characters, one a line."""
+    base = name.split(",")[0]  # a bias or a width changes no equation
+    base = "LSTM with peepholes" if base == "peepholes" else base
+    if base in _EQUATIONS:
+        return _EQUATIONS[base]
+    lines = map(str.strip, CELLS[base].__doc__.splitlines())
+    return tuple(line for line in lines if re.match(r"[\w~]+_t = ", line))
 
 
 class Network(nn.Module):
@@ -146,6 +178,17 @@ def sequences(task: str, part: str, examples: int, length: int = LENGTH):
         yield tuple(map(torch.tensor, TASKS[task].draw(examples, length, rng, part)))
 
 
+def memoryless(task: str) -> float:
+    """The share of right test answers of the best rule that sees the present token only."""
+    counts = torch.zeros(TASKS[task].tokens, TASKS[task].answers)
+    for tokens, answers in islice(sequences(task, "train", BATCH), UPDATES):
+        asked = answers >= 0
+        counts.index_put_((tokens[asked], answers[asked]), torch.tensor(1.0), accumulate=True)
+    tokens, answers = next(sequences(task, "test", HELD_OUT))
+    right = (counts.argmax(1)[tokens] == answers).sum() / (answers >= 0).sum()
+    return float(right)
+
+
 class Trained(NamedTuple):
     """K networks of one cell and one task, trained side by side."""
 
@@ -201,8 +244,12 @@ def train(
 
 def _network(cell, task, run, hidden_size):
     seed(run)
-    made = Network(cell(hidden_size, hidden_size), TASKS[task].tokens, TASKS[task].answers)
-    return made.to(FLOAT)
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(FLOAT)  # the same start whatever the caller computes in
+    try:
+        return Network(cell(hidden_size, hidden_size), TASKS[task].tokens, TASKS[task].answers)
+    finally:
+        torch.set_default_dtype(before)
 
 
 def together(network: Network, weights: dict[str, Tensor], tokens: Tensor) -> Tensor:
@@ -224,7 +271,7 @@ def adam(weights: dict[str, Tensor], rate: Tensor) -> Callable[[], None]:
     def update():
         nonlocal count
         count += 1
-        norm = sum(w.grad.flatten(1).square().sum(1) for w in weights.values()).sqrt()
+        norm = sum(w.grad.reshape(len(w), -1).square().sum(1) for w in weights.values()).sqrt()
         scale = torch.where(norm.isfinite(), 1 / norm.clamp(min=1), 0)
         for name, w in weights.items():
             shape = (-1,) + (1,) * (w.ndim - 1)
@@ -246,9 +293,9 @@ def hears(network: Network, tokens: Tensor) -> int:
     return reach(input_gradients(network.cell, xs, v))
 
 
-def _rows(setting):
-    (name, task), updates = setting
-    trained = train(CELLS[name], task, updates=updates)
+def rows(name: str, cell: Callable[[int, int], nn.Module], task: str, updates: int) -> list[dict]:
+    """The table's rows of one cell and task: one per learning rate and run."""
+    trained = train(cell, task, updates=updates)
     tokens, _ = next(sequences(task, "test", BATCH))
     weights = sum(w.numel() for w in trained.networks[0].cell.parameters())
     numbers = zip(trained.rates, trained.runs, trained.networks, trained.losses,
@@ -259,6 +306,16 @@ def _rows(setting):
          "test": round(float(test), 4), "reach": hears(network, tokens)}
         for rate, run, network, losses, validation, test in numbers
     ]  # fmt: skip
+
+
+def best_scores(rows: list[dict]) -> dict[str, float]:
+    """For each cell and task the mean test score at its best learning rate."""
+    table = {name: np.array([row[name] for row in rows]) for name in rows[0]}
+    settings = dict.fromkeys(zip(table["cell"].tolist(), table["task"].tolist()))
+    return {
+        f"{cell}, {task}": round(float(table["test"][best_rate(table, cell, task)[1]].mean()), 4)
+        for cell, task in settings
+    }
 
 
 def best_rate(table: dict[str, np.ndarray], cell: str, task: str) -> tuple[float, np.ndarray]:
@@ -282,21 +339,15 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--workers", type=int, default=2, help="processes at once")
     parser.add_argument("--output", default=NAME, help="experiment name, or a path")
     options = parser.parse_args(argv)
-    settings = list(product(CELLS, TASKS))
-    work = [(setting, options.updates) for setting in settings]
+    work = [(name, CELLS[name], task, options.updates) for name, task in product(CELLS, TASKS)]
     start = perf_counter()
     with ProcessPoolExecutor(options.workers) as pool:
-        groups = list(tqdm(pool.map(_rows, work), total=len(work), unit="bench"))
-    rows = [row for group in groups for row in group]
-    table = {name: np.array([row[name] for row in rows]) for name in rows[0]}
-    metrics = {
-        f"{cell}, {task}": round(float(table["test"][best_rate(table, cell, task)[1]].mean()), 4)
-        for cell, task in settings
-    }
+        groups = list(tqdm(pool.map(rows, *zip(*work)), total=len(work), unit="bench"))
+    table = [row for group in groups for row in group]
+    metrics = best_scores(table)
     save_experiment(
-        options.output, rows,
-        card(NAME, argv, seed=list(range(RUNS)), data="puzzles.temporal_order (3 keys), "
-             f"puzzles.brackets, text.story; {LENGTH} steps", steps=options.updates,
+        options.output, table,
+        card(NAME, argv, seed=list(range(RUNS)), data=DATA, steps=options.updates,
              metrics=metrics, seconds=perf_counter() - start, hidden=HIDDEN, batch=BATCH),
     )  # fmt: skip
     print(*(f"{name}: {value}" for name, value in metrics.items()), sep="\n")

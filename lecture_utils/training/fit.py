@@ -212,9 +212,18 @@ def _has_bfloat16(device: torch.device) -> bool:
     return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
 
 
+def with_bar(items: Iterable, unit: str, total: int | None = None) -> tqdm:
+    """The items, with a bar like that of `fit`, for any other loop of more than a second."""
+    return tqdm(items, total=total, unit=unit, delay=1.0, leave=False, disable=_hidden(None))
+
+
 def _bar(progress: bool | None, steps: int, done: int, shown: bool) -> tqdm:
-    hidden = None if progress is None else not progress  # None: tqdm looks for a terminal
-    if not shown or os.environ.get(PROGRESS_VARIABLE) == "0":
-        hidden = True
+    hidden = _hidden(progress) if shown else True
     done = min(done, steps)
     return tqdm(total=steps, initial=done, unit="step", delay=1.0, leave=False, disable=hidden)
+
+
+def _hidden(progress):
+    if os.environ.get(PROGRESS_VARIABLE) == "0":
+        return True
+    return None if progress is None else not progress  # None: tqdm looks for a terminal

@@ -7,6 +7,7 @@ from lecture_utils.datasets.puzzles import (
     ADDING_TRIVIAL,
     QUOTED,
     adding,
+    brackets,
     hello,
     quotes,
     recall,
@@ -206,3 +207,29 @@ def test_always_answering_1_leaves_the_trivial_error():
 def test_impossible_long_puzzles_are_refused(call, words):
     with pytest.raises(ValueError, match=words):
         call()
+
+
+@pytest.mark.parametrize("kinds, depth", [(3, 4), (1, 1), (2, 8)])
+def test_brackets_name_the_innermost_open_one(kinds, depth):
+    inputs, answers = brackets(200, 40, np.random.default_rng(0), kinds, depth)
+    deepest = 0
+    for symbols, said in zip(inputs.tolist(), answers.tolist()):
+        stack = []
+        for symbol, answer in zip(symbols, said):
+            if symbol < kinds:
+                stack.append(symbol)
+            else:
+                assert stack.pop() == symbol - kinds
+            assert answer == (stack[-1] + 1 if stack else 0)
+            deepest = max(deepest, len(stack))
+    assert deepest == depth
+
+
+def test_brackets_are_worth_what_the_docstring_says_to_who_sees_one_symbol():
+    inputs, answers = brackets(5000, 40, np.random.default_rng(1))
+    right = sum(np.bincount(answers[inputs == s]).max() for s in range(6)) / answers.size
+    assert right == pytest.approx(0.66, abs=0.01)
+    assert all((answers[inputs == s] == s + 1).all() for s in range(3))
+    for size in ({"kinds": 0}, {"depth": 0}):
+        with pytest.raises(ValueError, match="it has to be at least 1"):
+            brackets(2, 5, np.random.default_rng(0), **size)

@@ -39,7 +39,8 @@ MISTAKES = {
     for message, wrong in exercise.mistakes.items()
 }
 each_exercise = pytest.mark.parametrize("exercise", EXERCISES.values(), ids=EXERCISES)
-BY_WHAT_IT_DOES = {"lstm.latch"}  # weights are asked for, and judged by running them
+# Weights or a cell are asked for, and judged by running them.
+BY_WHAT_IT_DOES = {"lstm.latch", "cells.my_cell"}
 COMPARED = {name: e for name, e in EXERCISES.items() if name not in BY_WHAT_IT_DOES}
 each_compared = pytest.mark.parametrize("exercise", COMPARED.values(), ids=COMPARED)
 
@@ -471,7 +472,8 @@ def test_the_cell_in_the_notebook_asks_for_the_function_that_is_checked(name):
 @pytest.mark.parametrize("name", CELLS)
 def test_the_cell_as_it_stands_is_not_yet_right(name):
     """A stub is told how to go on; a planted bug gets the message that was written for it."""
-    exercise, names = EXERCISES[name], {"np": np, "math": math}
+    names = {"np": np, "math": math, "torch": torch, "nn": torch.nn}
+    exercise = EXERCISES[name]
     exec(CELLS[name], names)
     verdict = exercise.judge(names[exercise.name])
     planted = "..." not in CELLS[name]
@@ -521,7 +523,7 @@ def test_the_solution_shown_can_be_pasted_and_is_right(exercise, monkeypatch):
     exercise.solution()
     (code,) = shown
     assert isinstance(code, IPython.display.Code)
-    names = {"np": np, "math": math}
+    names = {"np": np, "math": math, "torch": torch, "nn": torch.nn}
     exec(code.data, names)
     assert exercise.judge(names[exercise.name]) is None
 

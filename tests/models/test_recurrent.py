@@ -7,7 +7,7 @@ from torch import nn
 from lecture_utils.gradcheck import assert_causal, assert_close
 from lecture_utils.models.gru import GRUCell
 from lecture_utils.models.lstm import LSTM1997Cell, LSTMCell
-from lecture_utils.models.recurrent import Stack, hidden, unroll
+from lecture_utils.models.recurrent import Stack, hidden, input_gradients, reach, unroll
 from lecture_utils.models.rnn import RNNCell
 from lecture_utils.trace import trace
 from tests.reference import torch_rnn
@@ -143,3 +143,23 @@ def test_a_stack_is_a_module_with_all_parameters():
     names = dict(mixed().named_parameters())
     assert {"cells.0.W_x", "cells.1.W", "cells.2.W_hh"} <= set(names)
     assert isinstance(mixed(), nn.Module)
+
+
+def test_input_gradients_are_those_of_autograd_and_nothing_is_changed():
+    cell, xs, v = LSTMCell(3, 5).double(), torch.randn(2, 7, 3).double(), torch.randn(2, 5).double()
+    found = input_gradients(cell, xs, v)
+    J = torch.autograd.functional.jacobian(lambda xs: (v * unroll(cell, xs)[0][:, -1]).sum(), xs)
+    assert_close(found, J.square().sum(2).mean(0).sqrt(), 1e-10)
+    assert not xs.requires_grad and all(w.grad is None for w in cell.parameters())
+
+
+@pytest.mark.parametrize(
+    "gradients, steps", [((1, 1, 1), 2), ((0, 1, 1), 1), ((9, 0, 1), 0), ((1, 0.009, 0.02, 1), 1)]
+)
+def test_reach_counts_the_steps_back_without_a_gap(gradients, steps):
+    assert reach(torch.tensor(gradients)) == steps
+
+
+def test_reach_wants_a_share():
+    with pytest.raises(ValueError, match="share is 1: a number between 0 and 1"):
+        reach(torch.ones(3), share=1)

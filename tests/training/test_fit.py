@@ -631,6 +631,15 @@ def test_progress_and_its_variable(monkeypatch, capfd, variable, progress, shown
     assert ("5/5" in capfd.readouterr().err) == shown
 
 
+def test_other_loops_have_the_same_bar(monkeypatch):
+    seen = []
+    monkeypatch.setattr(fit_module, "tqdm", lambda items, **o: seen.append(o) or iter(items))
+    for variable, disable in (("0", True), ("", None)):
+        monkeypatch.setenv("LECTURE_PROGRESS", variable)
+        assert list(fit_module.with_bar([1, 2], "cell", total=2)) == [1, 2]
+        assert seen[-1]["disable"] is disable and seen[-1]["unit"] == "cell"
+
+
 # Several processes, and CUDA ---------------------------------------------------------------------
 
 

@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from lecture_utils.visual import figures, style
 from lecture_utils.visual.figures import (
     backprop_through_time,
+    cells,
     lstm,
     recurrence,
     start_here,
@@ -175,6 +176,35 @@ CALLS = {
     lstm.depth: (
         lambda f: f({"plain": decay, "residual": decay**0}),
         ["20 layers", "plain 1e-10, residual 1e+00"],
+    ),
+    cells.reaches: (
+        lambda f: f({"RNN": 0.5 ** np.arange(30), "LSTM": 0.9 ** np.arange(30)}),
+        ["RNN 6", "LSTM 29", "of 29 steps"],
+    ),
+    cells.bench: (
+        lambda f: f(
+            {"order": {"RNN": np.array([0.2, 0.4]), "GRU": np.array([0.9, 1.0])}},
+            {"order": 0.125}, bounded=("GRU",),
+        ),
+        ["2 cells", "GRU 95.0%", "RNN 30.0%", "without the past 12.5%"],
+    ),
+    cells.generations: (
+        lambda f: f(
+            {"selection": np.array([[0.5, 0.8], [0.5, 0.9]])}, 0.5,
+            {"selection": np.array([0.7, 0.6])},
+        ),
+        ["selection: 80% to 90%", "from new starts 60% to 70%"],
+    ),
+    cells.searchers: (
+        lambda f: f(
+            np.array([0.1, 0.2, 0.9]), {"RNN": 0.5},
+            {"random": np.array([[0.1, 0.2], [0.1, 0.4]])},
+        ),
+        ["3 cells: median 20%, best 90%", "RNN 50%", "after 2 cells: random: median 30%"],
+    ),
+    cells.writing: (
+        lambda f: f(np.linspace(0, 1, 20), np.full(20, 0.5), width=2),
+        ["20 cells", "first 2 3%", "last 2 97%"],
     ),
 }
 each_figure = pytest.mark.parametrize("function", CALLS, ids=lambda f: f.__name__)

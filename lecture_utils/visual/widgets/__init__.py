@@ -2,12 +2,13 @@
 
 from lecture_utils.visual.widgets.bptt_film import BPTTFilm
 from lecture_utils.visual.widgets.cell_programmer import CellProgrammer
+from lecture_utils.visual.widgets.cell_wiring import CellWiring, Wiring
 from lecture_utils.visual.widgets.gate_stepper import GateStepper
 from lecture_utils.visual.widgets.gradient_flow import GradientFlow
 from lecture_utils.visual.widgets.rnn_stepper import RNNStepper
 from lecture_utils.visual.widgets.training_scrubber import TrainingScrubber
 
 __all__ = [
-    "BPTTFilm", "CellProgrammer", "GateStepper", "GradientFlow", "RNNStepper",
-    "TrainingScrubber",
+    "BPTTFilm", "CellProgrammer", "CellWiring", "GateStepper", "GradientFlow", "RNNStepper",
+    "TrainingScrubber", "Wiring",
 ]

@@ -83,6 +83,19 @@ function format(value, digits = 2) {
   return /^-0\.?0*$/.test(text) ? text.slice(1) : text.replace("-", "\u2212");
 }
 
+// Powers of ten: 10⁻⁷, 1, 10².
+const raised = (number) =>
+  [...String(number)].map((digit) => (digit === "-" ? "⁻" : "⁰¹²³⁴⁵⁶⁷⁸⁹"[digit])).join("");
+const power = (exponent) => (exponent === 0 ? "1" : `10${raised(exponent)}`);
+
+// Two digits: 0.31, 12, 1.2 × 10⁻⁷.
+function scientific(value) {
+  if (value === 0) return "0";
+  const [digits, exponent] = value.toExponential(1).split("e").map(Number);
+  if (exponent >= -2 && exponent <= 1) return value.toPrecision(2);
+  return `${digits.toFixed(1)} × 10${raised(exponent)}`;
+}
+
 function clamp(value, low, high) {
   return Math.min(high, Math.max(low, value));
 }

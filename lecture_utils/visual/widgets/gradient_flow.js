@@ -46,18 +46,6 @@ function backward(W, slopes, gradient, { H, T, gain }) {
   return flow;
 }
 
-const raised = (number) =>
-  [...String(number)].map((digit) => (digit === "-" ? "⁻" : "⁰¹²³⁴⁵⁶⁷⁸⁹"[digit])).join("");
-const power = (exponent) => (exponent === 0 ? "1" : `10${raised(exponent)}`);
-
-// Two digits: 0.31, 12, 1.2 × 10⁻⁷.
-function scientific(value) {
-  if (value === 0) return "0";
-  const [digits, exponent] = value.toExponential(1).split("e").map(Number);
-  if (exponent >= -2 && exponent <= 1) return value.toPrecision(2);
-  return `${digits.toFixed(1)} × 10${raised(exponent)}`;
-}
-
 // Heights at least `gap` apart between low and high, as near to the wanted ones as can be, in
 // their order (that of the list, within a pixel): halfway between moving neighbours only down and
 // moving them only up.
