@@ -9,10 +9,12 @@ of GRU and LSTM. Here 1 - z keeps the past, where the lecture's GRU keeps z of i
 prints W_xx, W_hx and b_x in MUT2's update gate; the paper has W_xz, W_hz and b_z.
 
 The ablations (Greff et al., 2015) each take one thing away from an LSTM with peepholes, but for
-FGR, which adds nine matrices. `NoPeepholes` is the LSTM of lstm.py.
+CIFG, which ties two gates, and FGR, which adds nine matrices. Their steps take x (B, D) and a state
+(h, c), (B, H) each, give the next state, and note every gate and c and h.
 
 W_x, W_h and b hold the blocks of the equations' weights, one below the other, in the order in which
-the equations name them. B batch, D input, H hidden.
+the equations name them; o comes last, for it looks at the new c. (`NoPeepholes` is the LSTM of
+lstm.py, in that module's order.) B batch, D input, H hidden.
 """
 
 import torch
@@ -63,8 +65,8 @@ class MUT1Cell(nn.Module):
 
     def __init__(self, input_size: int, hidden_size: int):
         super().__init__()
-        _check_bare_input(self, input_size, hidden_size)
         _parameters(self, input_size, hidden_size, x=2, h=2, b=3)
+        _check_bare_input(self, input_size, hidden_size)
 
     def start(self, batch_size: int) -> Float[Tensor, "B H"]:
         return _zeros(self, batch_size)
@@ -95,8 +97,8 @@ class MUT2Cell(nn.Module):
 
     def __init__(self, input_size: int, hidden_size: int):
         super().__init__()
-        _check_bare_input(self, input_size, hidden_size)
         _parameters(self, input_size, hidden_size, x=2, h=3, b=3)
+        _check_bare_input(self, input_size, hidden_size)
 
     def start(self, batch_size: int) -> Float[Tensor, "B H"]:
         return _zeros(self, batch_size)
@@ -372,8 +374,8 @@ class FullGateRecurrence(nn.Module):
     o_t = sigma(W_xo x_t + W_ho h_{t-1} + W_oi i_{t-1} + W_of f_{t-1} + W_oo o_{t-1} + p_o * c_t + b_o)
     h_t = o_t * tanh(c_t)
 
-    The state is (h, c, i, f, o); gates start at 0. W_gates (3H x 3H) holds the nine matrices, rows
-    in the order i, f, o, and columns, too.
+    W_if: into i, from f. The state is (h, c, i, f, o); gates start at 0. W_gates (3H x 3H) holds
+    the nine matrices, rows (into) in the order i, f, o, and columns (from), too.
     """  # noqa: E501
 
     def __init__(self, input_size: int, hidden_size: int):
@@ -422,8 +424,9 @@ class NASCell(nn.Module):
     n_t = tanh(m2_t + m3_t)
     h_t = tanh(c_t * n_t)
 
-    l3 multiplies; a port that adds there computes another cell. No biases, as in the authors' code
-    by default. Notes c and h. Source: Zoph and Le (2017); wiring as in TensorFlow Addons' NASCell.
+    Step: x (B, D), (h, c) (B, H) each -> the next (h, c). Notes c and h. l3 multiplies; a port that
+    adds there computes another cell. No biases: the default of TensorFlow Addons' NASCell, from
+    which the wiring is. Source: Zoph and Le (2017).
     """
 
     def __init__(self, input_size: int, hidden_size: int):

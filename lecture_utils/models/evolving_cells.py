@@ -72,6 +72,19 @@ def _value(equation: Equation, h: Tensor, a: Iterator[Tensor]) -> Tensor:
             return TWO_PARTS[operation](_value(left, h, a), _value(right, h, a))
 
 
+def direct_slope(equation: Equation, points: int = 10_000) -> float:
+    """Mean of d h_t / d h_{t-1} with all a held fixed: what h keeps of itself, without a matrix.
+
+    At random points: h from U(-1, 1), each a from N(0, 1); always the same ones.
+    """
+    check_equation(equation)
+    rng = torch.Generator().manual_seed(0)
+    h = torch.rand(points, generator=rng).mul(2).sub(1).requires_grad_()
+    a = [torch.randn(points, generator=rng) for _ in range(parts(equation).count("a"))]
+    (slope,) = torch.autograd.grad((_value(equation, h, iter(a)) + 0 * h).sum(), h)
+    return slope.mean().item()
+
+
 def parts(equation: Equation) -> list[str]:
     """All operations and leaves, from left to right."""
     if isinstance(equation, str):

@@ -9,6 +9,7 @@ from lecture_utils.models.evolving_cells import (
     LARGEST,
     EquationCell,
     check_equation,
+    direct_slope,
     evolve,
     mutate,
     parts,
@@ -84,6 +85,14 @@ def test_a_gate_can_be_reached_from_the_vanilla_rnn():
     for _ in range(2):
         frontier |= {mutate(one, rng) for one in frontier for _ in range(300)}
     assert ("+", "h", RNN) in frontier and ("+", ("tanh", "a"), ("sigma", "a")) in frontier
+
+
+@pytest.mark.parametrize(
+    "equation, slope",
+    [(RNN, 0), (("+", "h", "a"), 1), (("1-", ("*", ("sigma", "a"), "h")), -0.5), (GATED, 0.5)],
+)
+def test_what_h_keeps_of_itself(equation, slope):
+    assert direct_slope(equation) == pytest.approx(slope, abs=0.01)
 
 
 def small_is_good(equation):

@@ -45,26 +45,22 @@ def test_side_by_side_is_as_one_by_one_with_torchs_adam(cell):
         assert together.test[k] == pytest.approx(right, abs=1e-3)
 
 
-def test_each_network_is_clipped_by_its_own_norm():
+def test_each_network_is_clipped_by_its_own_norm_and_has_its_own_rate():
     weights = {"w": torch.zeros(2, 3, requires_grad=True), "b": torch.zeros(2, requires_grad=True)}
     update = cells.adam(weights, torch.tensor([0.1, 0.2]))
-    for scale in (1.0, 0.01):  # Adam's first step is the rate, whatever the length: so do two
+    alone = [torch.zeros(4, requires_grad=True) for _ in range(2)]
+    adams = [torch.optim.Adam([w], rate) for w, rate in zip(alone, (0.1, 0.2))]
+    for scale in (1.0, 0.01):  # the first network's gradient is clipped at once, the other's never
         weights["w"].grad = torch.tensor([[30.0, 0, 0], [0.3, 0, 0]]) * scale
         weights["b"].grad = torch.tensor([40.0, 0.4]) * scale
         update()
-    expected = []
-    for factor, rate in ((1.0, 0.1), (1.0, 0.2)):
-        w = torch.zeros(4, requires_grad=True)
-        adam = torch.optim.Adam([w], rate)
-        big = rate == 0.1
-        for scale in (1.0, 0.01):
-            w.grad = torch.tensor([30.0, 0, 0, 40.0]) * (1 if big else 0.01) * scale
+        for w, adam, length in zip(alone, adams, (1, 0.01)):
+            w.grad = torch.tensor([30.0, 0, 0, 40.0]) * length * scale
             nn.utils.clip_grad_norm_([w], 1.0)
             adam.step()
-        expected.append(w.detach())
-    for k in (0, 1):
-        assert torch.allclose(weights["w"][k], expected[k][:3], atol=1e-5)
-        assert weights["b"][k].item() == pytest.approx(expected[k][3].item(), abs=1e-5)
+    for k, w in enumerate(alone):
+        assert torch.allclose(weights["w"][k], w[:3], atol=1e-5)
+        assert weights["b"][k].item() == pytest.approx(w[3].item(), abs=1e-5)
 
 
 def test_a_network_that_breaks_leaves_the_others_alone():
