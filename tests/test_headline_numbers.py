@@ -44,7 +44,7 @@ def shown(value, digits):
 
 
 START, ONE, TWO = "00_start_here.ipynb", "01_recurrence.ipynb", "02_backprop_through_time.ipynb"
-THREE, FOUR = "03_vanishing_gradients.ipynb", "04_lstm.ipynb"
+THREE, FOUR, FIVE = "03_vanishing_gradients.ipynb", "04_lstm.ipynb", "05_cells.ipynb"
 NUMBER = r"(-?[\d,]+(?:\.\d+)?)"
 POWER = r"(\de[-+]\d\d)"
 POWER3 = r"(\d\.\de[-+]\d\d)"
@@ -381,3 +381,69 @@ def test_the_five_roads_are_shares():
 def test_a_mostly_closed_highway_passes_on_what_its_gates_leave():
     (passed,) = numbers(FOUR, f"highway, gate bias −2 {POWER}, residual")
     assert passed == pytest.approx((1 - 1 / (1 + math.exp(2))) ** 30, rel=0.3)
+
+
+# Lesson 05 ---------------------------------------------------------------------------------------
+
+
+def rows_of(name):
+    with (ROOT / f"data/experiments/{name}.csv").open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def at_the_best_rate(rows, cell, task):
+    """Test scores at the learning rate with the best mean validation score."""
+    by_rate = {}
+    for row in rows:
+        if (row["cell"], row["task"]) == (cell, task):
+            by_rate.setdefault(row["rate"], []).append(row)
+    best = max(by_rate.values(), key=lambda runs: sum(float(r["validation"]) for r in runs))
+    return [float(run["test"]) for run in best]
+
+
+TASKS_OF_FIVE = ("order", "brackets", "prose")
+
+
+def test_the_weights_of_gru_and_lstm():
+    gru, lstm = numbers(FIVE, rf"{NUMBER} and {NUMBER} for D = 3, H = 5")
+    assert (gru, lstm) == (3 * 5 * (3 + 5 + 1), 4 * 5 * (3 + 5 + 1))
+
+
+def test_the_table_of_the_bench():
+    rows = rows_of("cells")
+    part = printed(FIVE).split("learning rates that solve it")[1]
+    for cell in dict.fromkeys(row["cell"] for row in rows):
+        found = re.search(rf" {cell} ([\d.]+)% (\d+) ([\d.]+)% ([\d.]+)% 0", part)
+        order, solved, brackets, prose = map(float, found.groups())
+        means = [100 * statistics.mean(at_the_best_rate(rows, cell, t)) for t in TASKS_OF_FIVE]
+        assert [order, brackets, prose] == [shown(mean, 1) for mean in means]
+        learned = [r for r in rows if (r["cell"], r["task"]) == (cell, "order")]
+        assert solved == sum(float(r["test"]) > 0.99 for r in learned) and len(learned) == 15
+
+
+def test_the_table_of_the_found_cells():
+    rows = rows_of("found_cells")
+    for cell in dict.fromkeys(row["cell"] for row in rows):
+        means = [100 * statistics.mean(at_the_best_rate(rows, cell, t)) for t in TASKS_OF_FIVE]
+        printed_means = numbers(FIVE, rf"{cell} {NUMBER}% {NUMBER}% {NUMBER}%")
+        assert printed_means == [shown(mean, 1) for mean in means]
+
+
+def test_evolution_with_and_without_selection():
+    fresh = {"yes": [], "no": []}
+    for row in rows_of("evolution"):
+        if row["fresh"] not in ("", "nan"):
+            fresh[row["selection"]].append(float(row["fresh"]))
+    found = numbers(FIVE, rf"mean of 5 winners: with selection {NUMBER}%, without {NUMBER}%")
+    assert found == [shown(100 * statistics.mean(fresh[kind]), 0) for kind in ("yes", "no")]
+
+
+def test_the_menu_of_the_controller():
+    scores = [float(row["score"]) for row in rows_of("base_2")]
+    cells, median, best, above = numbers(
+        FIVE, rf"{NUMBER} cells: median {NUMBER}%, best {NUMBER}%, {NUMBER} above 95 %"
+    )
+    assert cells == len(scores) == 2 * 3 * 2 * 3 * 2 * 2 * 2 * 2 * 3 * 2 / 2
+    assert above == sum(score > 0.95 for score in scores)
+    assert median == shown(100 * statistics.median(scores), 0)
+    assert best == shown(100 * max(scores), 0)

@@ -212,7 +212,7 @@ def _has_bfloat16(device: torch.device) -> bool:
     return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
 
 
-def with_bar(items: Iterable, unit: str, total: int | None = None) -> tqdm:
+def with_bar(items: Iterable, unit: str, total: int | None = None) -> Iterable:
     """The items, with a bar like that of `fit`, for any other loop of more than a second."""
     return tqdm(items, total=total, unit=unit, delay=1.0, leave=False, disable=_hidden(None))
 

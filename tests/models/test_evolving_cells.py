@@ -83,7 +83,7 @@ def test_mutants_are_small_sound_and_differ_and_the_parent_stays():
 def test_a_gate_can_be_reached_from_the_vanilla_rnn():
     rng, frontier = np.random.default_rng(0), {RNN}
     for _ in range(2):
-        frontier |= {mutate(one, rng) for one in frontier for _ in range(300)}
+        frontier |= {mutate(one, rng) for one in frontier for _ in range(120)}
     assert ("+", "h", RNN) in frontier and ("+", ("tanh", "a"), ("sigma", "a")) in frontier
 
 

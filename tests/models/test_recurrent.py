@@ -155,9 +155,9 @@ def test_input_gradients_are_those_of_autograd_and_nothing_is_changed():
 
 @pytest.mark.parametrize(
     "gradients, steps", [((1, 1, 1), 2), ((0, 1, 1), 1), ((9, 0, 1), 0), ((1, 0.009, 0.02, 1), 1)]
-)
+)  # oldest input first
 def test_reach_counts_the_steps_back_without_a_gap(gradients, steps):
-    assert reach(torch.tensor(gradients)) == steps
+    assert reach(torch.tensor(gradients, dtype=torch.float64)) == steps
 
 
 def test_reach_wants_a_share():

@@ -13,14 +13,14 @@ def reaches(curves: dict[str, np.ndarray], floor: float = 1e-6) -> Picture:
 
     curves: gradient norms relative to the last step's, nearest first (k = 0, 1, ...).
     """
-    reach = {name: int((curve > 0.01).cumprod().sum()) - 1 for name, curve in curves.items()}
+    reach = {name: int((curve > 0.01).cumprod().sum()) for name, curve in curves.items()}
     names = sorted(curves, key=lambda name: (-reach[name], -curves[name][-1]))
     rows = np.clip([curves[name] for name in names], floor, 1)
     figure, ax = picture(8.6, 0.26 * len(names) + 1.0)
     image = ax.imshow(rows, aspect="auto", cmap=MAGNITUDE, norm=LogNorm(floor, 1))
     for row, name in enumerate(names):
-        if reach[name] < rows.shape[1] - 1:
-            end = reach[name] + 0.5
+        if reach[name] < rows.shape[1]:
+            end = reach[name] - 0.5
             ax.plot([end, end], [row - 0.45, row + 0.45], color=COLOURS["output"], lw=2)
     ax.set_yticks(range(len(names)), names, fontsize=9)
     ax.set_xlabel("steps back")
@@ -29,13 +29,13 @@ def reaches(curves: dict[str, np.ndarray], floor: float = 1e-6) -> Picture:
     bar = figure.colorbar(image, ax=ax, pad=0.01, aspect=30)
     bar.set_label("gradient, relative to the last step", fontsize=9)
     bar.outline.set_visible(False)
-    ax.plot([], [], color=COLOURS["output"], lw=2, label="1 % is left")
+    ax.plot([], [], color=COLOURS["output"], lw=2, label="down to 1 %")
     ax.legend(frameon=False, fontsize=9, loc="lower right", bbox_to_anchor=(1.0, 1.0), borderpad=0)
     return described(
         figure,
-        "Gradient against steps back, one row per cell; 1 % is left after "
+        "Gradient against steps back, one row per cell; it falls to 1 % after "
         + ", ".join(f"{name} {reach[name]}" for name in names)
-        + f" (of {rows.shape[1] - 1} steps).",
+        + f" steps ({rows.shape[1]}: never).",
     )
 
 
@@ -99,11 +99,11 @@ def generations(
         said.append(f"{name}: {best[:, -1].min():.0%} to {best[:, -1].max():.0%}, from new starts "
                     f"{fresh[name].min():.0%} to {fresh[name].max():.0%}")  # fmt: skip
     ax.axhline(first, color=COLOURS["reference"], ls="--", lw=1.2)
-    ax.annotate("vanilla RNN", (1, first), (-2, -11), xycoords=("axes fraction", "data"),
+    ax.annotate("vanilla RNN", (1, first), (-2, 4), xycoords=("axes fraction", "data"),
                 textcoords="offset points", ha="right", fontsize=9, color=GREY)  # fmt: skip
     ax.set(xlabel="mutants tried", ylabel="best share of right answers so far")
     ax.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
-    ax.legend(frameon=False, fontsize=9, loc="lower right")
+    ax.legend(frameon=False, fontsize=9, loc="lower right", bbox_to_anchor=(1, 0.12))
     exam.axhline(first, color=COLOURS["reference"], ls="--", lw=1.2)
     exam.set_xticks(range(len(kinds)), [""] * len(kinds))
     exam.set_xlim(-0.6, len(kinds) - 0.4)
@@ -157,6 +157,7 @@ def writing(rewards: np.ndarray, baselines: np.ndarray, width: int = 8) -> Pictu
     ax.plot(np.arange(1, len(rewards) + 1), baselines, color=COLOURS["output"], lw=2,
             label="moving average b")  # fmt: skip
     ax.set(xlabel="cells written", ylabel="share of right answers", ylim=(0, 1.03))
+    ax.xaxis.get_major_locator().set_params(integer=True)
     ax.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     ax.legend(frameon=False, fontsize=9, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return described(
