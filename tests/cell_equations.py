@@ -1,14 +1,12 @@
 """The equations of the course's cells, as lines: what the cell widget and its tests read."""
 
-import inspect
-import re
-
 import numpy as np
 
 from lecture_utils.models import cell_variants as variants
 from lecture_utils.models.gru import GRUCell
 from lecture_utils.models.lstm import LSTMCell
 from lecture_utils.models.rnn import RNNCell
+from lecture_utils.recipes import cells as bench
 
 CELLS = {
     "RNN": RNNCell,
@@ -29,27 +27,7 @@ CELLS = {
 }
 
 
-def _documented(cell):
-    return [line for line in inspect.getdoc(cell).splitlines() if re.match(r"\w+~?_t +=", line)]
-
-
-EQUATIONS = {name: _documented(cell) for name, cell in CELLS.items()} | {
-    "RNN": ["h_t = tanh(W_xh x_t + W_hh h_{t-1} + b_h)"],
-    "LSTM": [
-        "i_t = sigma(W_xi x_t + W_hi h_{t-1} + b_i)",
-        "f_t = sigma(W_xf x_t + W_hf h_{t-1} + b_f)",
-        "o_t = sigma(W_xo x_t + W_ho h_{t-1} + b_o)",
-        "g_t = tanh(W_xg x_t + W_hg h_{t-1} + b_g)",
-        "c_t = f_t * c_{t-1} + i_t * g_t",
-        "h_t = o_t * tanh(c_t)",
-    ],
-    "GRU": [
-        "r_t  = sigma(W_xr x_t + W_hr h_{t-1} + b_r)",
-        "z_t  = sigma(W_xz x_t + W_hz h_{t-1} + b_z)",
-        "h~_t = tanh(W_xh x_t + W_hh (r_t * h_{t-1}) + b_h)",
-        "h_t  = z_t * h_{t-1} + (1 - z_t) * h~_t",
-    ],
-}
+EQUATIONS = {name: list(bench.equations(name)) for name in CELLS}
 
 SIZES = {
     "RNN": (2, 1), "LSTM": (8, 4), "GRU": (6, 3), "MUT1": (4, 3), "MUT2": (5, 3), "MUT3": (6, 3),

@@ -58,6 +58,8 @@ class Choices(NamedTuple):
 _LEAF, _INNER = ("tanh", "sigma", "relu"), ("tanh", "identity")
 OPTIONS = Choices(*(("+", "*"), _LEAF) * 2, *(("+", "*"), _INNER) * 2, ("0", "1", "2"), ("0", "1"))
 """What a controller may write at each place: a menu small enough to train every cell on it."""
+EVERY = Choices(*(tuple(SIGNS), tuple(FUNCTIONS)) * 4, OPTIONS.new, OPTIONS.into)
+"""What a `ChosenCell` can be."""
 
 
 def menu() -> list[Choices]:
@@ -67,7 +69,11 @@ def menu() -> list[Choices]:
 
 
 def same_cell(choices: Choices) -> Choices:
-    """The cell or its mirror image, the two leaves swapped: whichever comes first on the menu."""
+    """The cell or its mirror image, the two leaves swapped: whichever comes first on the menu.
+
+    Raises ValueError for a cell that is not on the menu.
+    """
+    check_choices(choices, OPTIONS)
     other = {"0": "1", "1": "0", "2": "2"}
     s_0, F_0, s_1, F_1, *inner, new, into = choices
     mirror = Choices(s_1, F_1, s_0, F_0, *inner, other[new], other[into])
@@ -110,14 +116,31 @@ class ChosenCell(nn.Module):
         return h, c
 
 
-def check_choices(choices: Choices) -> None:
-    """ValueError naming the first choice that does not exist."""
-    if len(choices) != len(OPTIONS):
-        raise ValueError(f"{len(choices)} choices {tuple(choices)}: a cell takes {len(OPTIONS)}")
-    exist = {"s": SIGNS, "F": FUNCTIONS, "n": OPTIONS.new, "i": OPTIONS.into}  # by first letter
-    for place, choice in zip(Choices._fields, choices):
-        if choice not in exist[place[0]]:
-            raise ValueError(f"{place} is {choice!r}: choose from {', '.join(exist[place[0]])}")
+def spelled(choices: Choices) -> str:
+    """As equations: "h' = tanh(W0 x + U0 h) * sigma(W1 x + U1 h) + c, c' = W1 x + U1 h"."""
+    check_choices(choices)
+    say = Choices(*choices)
+
+    def applied(function, text, sum_):
+        bare = f"({text})" if sum_ else text  # a sum needs brackets beside a *
+        return bare if function == "identity" else f"{function}({text})"
+
+    n = [f"W{k} x {sign} U{k} h" for k, sign in enumerate((say.s_0, say.s_1))]
+    e = [applied(say.F_0, n[0], say.s_0 == "+"), applied(say.F_1, n[1], say.s_1 == "+")]
+    brackets = say.s_3 == "+" and say.s_2 == "*"
+    e[int(say.into)] = applied(say.F_3, f"{e[int(say.into)]} {say.s_3} c", brackets)
+    root = f"{e[0]} {say.s_2} {e[1]}"
+    new = (*n, root)[int(say.new)]
+    return f"h' = {root if say.F_2 == 'identity' else f'{say.F_2}({root})'}, c' = {new}"
+
+
+def check_choices(choices: Choices, options: Choices = EVERY) -> None:
+    """ValueError naming the first choice that is not among the options."""
+    if not isinstance(choices, (tuple, list)) or len(choices) != len(options):
+        raise ValueError(f"{choices!r} is no cell: a cell takes {len(options)} choices")
+    for place, choice, words in zip(Choices._fields, choices, options):
+        if choice not in words:
+            raise ValueError(f"{place} is {choice!r}: choose from {', '.join(words)}")
 
 
 class Controller(nn.Module):
@@ -170,8 +193,11 @@ def reinforce(
 
     reward: the larger, the better; finite; asked again for a cell that comes again.
     forget: how fast the moving average b follows, 0 to 1. Nothing happens until iterated.
+    Raises ValueError for a reward that is not finite.
     """
     check_sizes(cells=cells, batch=batch)
+    if not 0 <= forget <= 1:
+        raise ValueError(f"forget is {forget}: a number between 0 and 1")
     rng = torch.Generator().manual_seed(seed)
     optimizer, b, written = torch.optim.Adam(controller.parameters(), lr), None, 0
     while written < cells:

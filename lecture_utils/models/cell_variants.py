@@ -9,7 +9,8 @@ of GRU and LSTM. Here 1 - z keeps the past, where the lecture's GRU keeps z of i
 prints W_xx, W_hx and b_x in MUT2's update gate; the paper has W_xz, W_hz and b_z.
 
 The ablations (Greff et al., 2015) each take one thing away from an LSTM with peepholes, but for
-CIFG, which ties two gates, and FGR, which adds nine matrices. Their steps take x (B, D) and a state
+CIFG, which ties two gates, and FGR, which adds nine matrices. Two controls of ours ask why
+coupling matters. Their steps take x (B, D) and a state
 (h, c), (B, H) each, give the next state, and note every gate and c and h.
 
 W_x, W_h and b hold the blocks of the equations' weights, one below the other, in the order in which
@@ -374,8 +375,9 @@ class FullGateRecurrence(nn.Module):
     o_t = sigma(W_xo x_t + W_ho h_{t-1} + W_oi i_{t-1} + W_of f_{t-1} + W_oo o_{t-1} + p_o * c_t + b_o)
     h_t = o_t * tanh(c_t)
 
-    W_if: into i, from f. The state is (h, c, i, f, o); gates start at 0. W_gates (3H x 3H) holds
-    the nine matrices, rows (into) in the order i, f, o, and columns (from), too.
+    Of their indices the first says into which gate, the second from which. The state is
+    (h, c, i, f, o); gates start at 0. W_gates (3H x 3H) holds the nine matrices, rows (into) in the
+    order i, f, o, and columns (from), too.
     """  # noqa: E501
 
     def __init__(self, input_size: int, hidden_size: int):
@@ -403,6 +405,69 @@ class FullGateRecurrence(nn.Module):
         h = o * torch.tanh(c)
         note(i=i, f=f, g=g, c=c, o=o, h=h)
         return h, c, i, f, o
+
+
+class UncoupledGRUCell(nn.Module):
+    """A control of ours: the lecture's GRU, but writing has a gate of its own, so h can add up.
+
+    r_t = sigma(W_xr x_t + W_hr h_{t-1} + b_r)
+    z_t = sigma(W_xz x_t + W_hz h_{t-1} + b_z)
+    i_t = sigma(W_xi x_t + W_hi h_{t-1} + b_i)
+    h~_t = tanh(W_xh x_t + W_hh (r_t * h_{t-1}) + b_h)
+    h_t = z_t * h_{t-1} + i_t * h~_t
+
+    Step: x (B, D), h (B, H) -> h (B, H). Notes r, z, i, new (h~) and h.
+    """
+
+    def __init__(self, input_size: int, hidden_size: int):
+        super().__init__()
+        _parameters(self, input_size, hidden_size, x=4, h=4, b=4)
+
+    def start(self, batch_size: int) -> Float[Tensor, "B H"]:
+        return _zeros(self, batch_size)
+
+    def forward(self, x: Float[Tensor, "B D"], h: Float[Tensor, "B H"]) -> Float[Tensor, "B H"]:
+        check_step(self, x, self.W_x.shape[1], h, self.W_h.shape[1])
+        x_r, x_z, x_i, x_h = (x @ self.W_x.T + self.b).chunk(4, dim=1)
+        W_hr, W_hz, W_hi, W_hh = self.W_h.chunk(4)
+        r = torch.sigmoid(x_r + h @ W_hr.T)
+        z = torch.sigmoid(x_z + h @ W_hz.T)
+        i = torch.sigmoid(x_i + h @ W_hi.T)
+        new = torch.tanh(x_h + (r * h) @ W_hh.T)
+        h = z * h + i * new
+        note(r=r, z=z, i=i, new=new, h=h)
+        return h
+
+
+class ClippedLSTMCell(nn.Module):
+    """A control of ours: the LSTM with peepholes, its c cut to [-1, 1], so that it cannot add up.
+
+    i_t = sigma(W_xi x_t + W_hi h_{t-1} + p_i * c_{t-1} + b_i)
+    f_t = sigma(W_xf x_t + W_hf h_{t-1} + p_f * c_{t-1} + b_f)
+    g_t = tanh(W_xg x_t + W_hg h_{t-1} + b_g)
+    c_t = clip(f_t * c_{t-1} + i_t * g_t)
+    o_t = sigma(W_xo x_t + W_ho h_{t-1} + p_o * c_t + b_o)
+    h_t = o_t * tanh(c_t)
+    """
+
+    def __init__(self, input_size: int, hidden_size: int):
+        super().__init__()
+        _parameters(self, input_size, hidden_size, x=4, h=4, b=4, p=3)
+
+    def start(self, batch_size: int) -> State:
+        return _zeros(self, batch_size), _zeros(self, batch_size)
+
+    def forward(self, x: Float[Tensor, "B D"], state: State) -> State:
+        c, (a_i, a_f, a_g, a_o) = _affine(self, x, state)
+        p_i, p_f, p_o = self.p.chunk(3)
+        i = torch.sigmoid(a_i + p_i * c)
+        f = torch.sigmoid(a_f + p_f * c)
+        g = torch.tanh(a_g)
+        c = (f * c + i * g).clamp(-1, 1)
+        o = torch.sigmoid(a_o + p_o * c)
+        h = o * torch.tanh(c)
+        note(i=i, f=f, g=g, c=c, o=o, h=h)
+        return h, c
 
 
 class NASCell(nn.Module):

@@ -11,6 +11,7 @@ Mutants of this kind led to the cells of Jozefowicz, Zaremba and Sutskever (2015
 GRU and LSTM and drew mutations from a longer list. B batch, D input, H hidden.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -78,9 +79,10 @@ def direct_slope(equation: Equation, points: int = 10_000) -> float:
     At random points: h from U(-1, 1), each a from N(0, 1); always the same ones.
     """
     check_equation(equation)
-    rng = torch.Generator().manual_seed(0)
-    h = torch.rand(points, generator=rng).mul(2).sub(1).requires_grad_()
-    a = [torch.randn(points, generator=rng) for _ in range(parts(equation).count("a"))]
+    check_sizes(points=points)
+    drawn = {"generator": torch.Generator().manual_seed(0), "dtype": torch.float64}
+    h = torch.rand(points, **drawn).mul(2).sub(1).requires_grad_()
+    a = [torch.randn(points, **drawn) for _ in range(parts(equation).count("a"))]
     (slope,) = torch.autograd.grad((_value(equation, h, iter(a)) + 0 * h).sum(), h)
     return slope.mean().item()
 
@@ -192,17 +194,26 @@ def evolve(
 
     score: the larger, the better; asked once for each equation. Nothing happens until iterated.
     select: False keeps the newest instead, whatever their score: mutation without selection.
+    Raises ValueError for a score that is not a finite number: it could not be sorted.
     """
     check_sizes(children=children, keep=keep)
-    kept, seen = [Child(first, score(first), None)], {first}
+    kept, seen = [Child(first, _finite(score(first), first), None)], {first}
     yield kept[0]
     for _ in range(children):
         mutant = first
-        while mutant in seen:  # a few more mutations where all neighbours have been tried
-            parent = kept[int(rng.integers(len(kept)))].equation
-            mutant = mutate(parent if mutant == first else mutant, rng)
+        while mutant in seen:  # walk on where a neighbour has been tried
+            drawn = kept[int(rng.integers(len(kept)))].equation
+            if mutant == first:
+                parent = mutant = drawn
+            mutant = mutate(mutant, rng)
         seen.add(mutant)
-        child = Child(mutant, score(mutant), parent)
+        child = Child(mutant, _finite(score(mutant), mutant), parent)
         kept.insert(0, child)
         kept = (sorted(kept, key=lambda one: -one.score) if select else kept)[:keep]
         yield child
+
+
+def _finite(score, equation):
+    if not isinstance(score, (int, float)) or not math.isfinite(score):
+        raise ValueError(f"the score of {spelled(equation)} is {score!r}: give failures 0")
+    return score

@@ -53,8 +53,14 @@ def input_gradients(
     sequences. Raises ValueError as `unroll` does.
     """
     xs = xs.detach().requires_grad_()
-    hs, _ = unroll(cell, xs)
-    (gradient,) = torch.autograd.grad((v * hs[:, -1]).sum(), xs)
+    with torch.enable_grad():
+        last = unroll(cell, xs)[0][:, -1]
+        if v.shape != last.shape:  # it would be stretched over the batch without a word
+            raise ValueError(
+                f"v has shape {tuple(v.shape)}: expected {tuple(last.shape)}, one direction for "
+                "each sequence"
+            )
+        (gradient,) = torch.autograd.grad((v * last).sum(), xs)
     return gradient.square().sum(2).mean(0).sqrt()
 
 
@@ -65,6 +71,11 @@ def reach(gradients: Float[Tensor, "T"], share: float = 0.01) -> int:
     """
     if not 0 < share < 1:
         raise ValueError(f"share is {share}: a number between 0 and 1")
+    if gradients.ndim != 1 or not len(gradients) or not gradients[-1] > 0:
+        raise ValueError(
+            f"gradients {tuple(gradients.shape)} end with "
+            f"{gradients.flatten()[-1:].tolist()}: expected norms (T,), the last above 0"
+        )
     above = gradients.flip(0) > share * gradients[-1]
     return int(above.long().cumprod(0).sum()) - 1
 

@@ -17,6 +17,7 @@ from lecture_utils.models.cell_controller import Choices, ChosenCell, menu
 from lecture_utils.recipes import cells
 from lecture_utils.recipes._card import card
 from lecture_utils.recipes.evolution import SMALL, fresh_score
+from lecture_utils.runtime import seed
 from lecture_utils.training.checkpoints import save_experiment
 
 NAME = "base_2"
@@ -42,7 +43,7 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--output", default=NAME, help="experiment name, or a path")
     options = parser.parse_args(argv)
     every, start = menu()[: options.cells], perf_counter()
-    with ProcessPoolExecutor(options.workers) as pool:
+    with ProcessPoolExecutor(options.workers, initializer=seed) as pool:
         scores = list(tqdm(pool.map(score, every), total=len(every), unit="cell"))
     best = int(np.argmax(scores))
     metrics = {
@@ -55,7 +56,9 @@ def main(argv: list[str]) -> None:
     save_experiment(
         options.output,
         [{"choices": " ".join(c), "score": round(s, 4)} for c, s in zip(every, scores)],
-        card(NAME, argv, seed=[0, 1, 2], data="puzzles.temporal_order (3 keys), 20 steps",
-             steps=60, metrics=metrics, seconds=perf_counter() - start, hidden=16, batch=16),
+        card(NAME, argv, seed=[0, 1, 2],
+             data=f"puzzles.temporal_order (3 keys), {SMALL['length']} steps",
+             steps=SMALL["updates"], metrics=metrics, seconds=perf_counter() - start,
+             hidden=SMALL["hidden_size"], batch=SMALL["batch"]),
     )  # fmt: skip
     print(*(f"{name}: {value}" for name, value in metrics.items()), sep="\n")

@@ -1,15 +1,15 @@
 """The bench of lesson 05: every cell on the same three tasks, with the same budget.
 
 Each network embeds its input in H numbers, runs one cell of H = 32 units along 40 steps, and reads
-each h out linearly. 400 updates of 32 sequences with Adam, gradients clipped to norm 1, at three
-learning rates with five starts each. The rate is chosen on validation sequences, the score is
+each h out linearly. 400 updates of 32 sequences with Adam, gradients clipped to norm 1, at five
+learning rates with four starts each. The rate is chosen on validation sequences, the score is
 measured on test sequences, both fresh; all networks see the same training sequences.
 
     order      three keys among distractors: in which of 8 orders did they come? (at the end)
     brackets   nested brackets: of which kind is the innermost open one? (at every step)
     prose      the course's own story: which character comes next? (at every step)
 
-The 15 networks of one cell and task are trained at once (`torch.func.vmap`).
+The 20 networks of one cell and task are trained at once (`torch.func.vmap`).
 """
 
 import argparse
@@ -31,16 +31,16 @@ from lecture_utils.datasets import puzzles, text
 from lecture_utils.models import cell_variants as variants
 from lecture_utils.models.gru import GRUCell
 from lecture_utils.models.lstm import LSTMCell
-from lecture_utils.models.recurrent import hidden, input_gradients, reach
+from lecture_utils.models.recurrent import check_sizes, hidden, input_gradients, reach
 from lecture_utils.models.rnn import RNNCell
 from lecture_utils.recipes._card import card
 from lecture_utils.runtime import seed
 from lecture_utils.training.checkpoints import save_experiment
 
 NAME = "cells"
-HIDDEN, LENGTH, BATCH, UPDATES, RUNS = 32, 40, 32, 400, 5
-DEPTH = 8
-RATES = (0.003, 0.01, 0.03)
+HIDDEN, LENGTH, BATCH, UPDATES, RUNS = 32, 40, 32, 400, 4
+KINDS, DEPTH = 3, 8  # of brackets
+RATES = (0.001, 0.003, 0.01, 0.03, 0.1)
 HELD_OUT = 512
 DATA = f"puzzles.temporal_order (3 keys), puzzles.brackets, text.story; {LENGTH} steps"
 FLOAT = torch.float32  # whatever the default is where it is called
@@ -78,6 +78,8 @@ CELLS: dict[str, Callable[[int, int], nn.Module]] = {
     "coupled gates": variants.CoupledGates,
     "full gate recurrence": variants.FullGateRecurrence,
     "NAS cell": variants.NASCell,
+    "GRU, uncoupled": variants.UncoupledGRUCell,
+    "peepholes, c clipped": variants.ClippedLSTMCell,
 }
 
 
@@ -103,11 +105,14 @@ _EQUATIONS = {
 
 def equations(name: str) -> tuple[str, ...]:
     """The equations of a cell of the bench, in plain characters, one a line."""
-    base = name.split(",")[0]  # a bias or a width changes no equation
-    base = "LSTM with peepholes" if base == "peepholes" else base
-    if base in _EQUATIONS:
-        return _EQUATIONS[base]
-    lines = map(str.strip, CELLS[base].__doc__.splitlines())
+    if name not in CELLS:
+        raise ValueError(f"there is no cell {name!r}: choose from {'; '.join(CELLS)}")
+    if name.endswith((" bias 1", " units")):  # a bias or a width changes no equation
+        base = name.split(",")[0]
+        name = "LSTM with peepholes" if base == "peepholes" else base
+    if name in _EQUATIONS:
+        return _EQUATIONS[name]
+    lines = map(str.strip, CELLS[name].__doc__.splitlines())
     return tuple(line for line in lines if re.match(r"[\w~]+_t = ", line))
 
 
@@ -145,7 +150,7 @@ def _order(examples, length, rng, part):
 
 
 def _brackets(examples, length, rng, part):
-    return puzzles.brackets(examples, length, rng, depth=DEPTH)
+    return puzzles.brackets(examples, length, rng, KINDS, DEPTH)
 
 
 @lru_cache
@@ -166,16 +171,32 @@ def _prose(examples, length, rng, part):
 
 TASKS = {
     "order": Task(_order, 6, 8),
-    "brackets": Task(_brackets, 6, 4),
+    "brackets": Task(_brackets, 2 * KINDS, KINDS + 1),
     "prose": Task(_prose, len(_story()[0]), len(_story()[0])),
 }
+
+
+def _depth(examples, length, rng, part):
+    tokens, _ = _brackets(examples, length, rng, part)
+    return tokens, np.where(tokens < KINDS, 1, -1).cumsum(axis=1)
+
+
+PROBES = {"depth": Task(_depth, 2 * KINDS, DEPTH + 1)}
+"""Not part of the bench. depth: the sequences of `brackets`; how many are open?"""
+
+
+def _task(name):
+    every = TASKS | PROBES
+    if name not in every:
+        raise ValueError(f"there is no task {name!r}: choose from {', '.join(every)}")
+    return every[name]
 
 
 def sequences(task: str, part: str, examples: int, length: int = LENGTH):
     """Token ids and answers of one part ("train", "validation", "test"), always the same."""
     rng = np.random.default_rng([0, {"train": 0, "validation": 1, "test": 2}[part]])
     while True:
-        yield tuple(map(torch.tensor, TASKS[task].draw(examples, length, rng, part)))
+        yield tuple(map(torch.tensor, _task(task).draw(examples, length, rng, part)))
 
 
 def memoryless(task: str) -> float:
@@ -213,17 +234,18 @@ def train(
     """Train one network for each learning rate and run, all at once, on the CPU.
 
     cell: called with (H, H), e.g. a class. runs: seeds of the starts; the same at each rate.
+    Raises ValueError for an unknown task, or without rates, runs or updates.
     """
-    if task not in TASKS:
-        raise ValueError(f"there is no task {task!r}: choose from {', '.join(TASKS)}")
+    _task(task)
     settings = list(product(rates, runs))
+    check_sizes(networks=len(settings), updates=updates, length=length, batch=batch)
     networks = [_network(cell, task, run, hidden_size) for _, run in settings]
-    weights = stack_module_state(networks)[0]
+    weights, buffers = stack_module_state(networks)
     rate = torch.tensor([rate for rate, _ in settings], dtype=FLOAT)
     update, losses = adam(weights, rate), []
     for _, (tokens, answers) in zip(range(updates), sequences(task, "train", batch, length)):
         loss = nn.functional.cross_entropy(
-            together(networks[0], weights, tokens).flatten(0, 2),
+            together(networks[0], weights, buffers, tokens).flatten(0, 2),
             answers.expand(len(networks), *answers.shape).flatten(),
             reduction="none", ignore_index=-1,
         )  # fmt: skip
@@ -235,33 +257,38 @@ def train(
     with torch.no_grad():
         for part in ("validation", "test"):
             tokens, answers = next(sequences(task, part, HELD_OUT, length))
-            right = together(networks[0], weights, tokens).argmax(3) == answers
+            logits = together(networks[0], weights, buffers, tokens)
+            right = (logits.argmax(3) == answers) & logits.isfinite().all(3)
             scores[part] = (right.sum((1, 2)) / (answers >= 0).sum()).numpy()
-    for k, network in enumerate(networks):
-        network.load_state_dict({name: weight[k].detach() for name, weight in weights.items()})
+        for k, network in enumerate(networks):
+            for name, weight in network.named_parameters():
+                weight.copy_(weights[name][k])
     return Trained(networks, *map(np.array, zip(*settings)), np.array(losses).T, **scores)
 
 
 def _network(cell, task, run, hidden_size):
-    seed(run)
     before = torch.get_default_dtype()
     torch.set_default_dtype(FLOAT)  # the same start whatever the caller computes in
     try:
-        return Network(cell(hidden_size, hidden_size), TASKS[task].tokens, TASKS[task].answers)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(run)
+            return Network(cell(hidden_size, hidden_size), _task(task).tokens, _task(task).answers)
     finally:
         torch.set_default_dtype(before)
 
 
-def together(network: Network, weights: dict[str, Tensor], tokens: Tensor) -> Tensor:
-    """Logits (K, B, T, C) of K networks that differ in their weights (K, ...) only."""
-    return vmap(lambda mine: functional_call(network, mine, (tokens,)))(weights)
+def together(
+    network: Network, weights: dict[str, Tensor], buffers: dict[str, Tensor], tokens: Tensor
+) -> Tensor:
+    """Logits (K, B, T, C) of K networks that differ in weights and buffers (K, ...) only."""
+    return vmap(lambda *mine: functional_call(network, mine, (tokens,)))(weights, buffers)
 
 
 def adam(weights: dict[str, Tensor], rate: Tensor) -> Callable[[], None]:
     """Adam for K networks at once, each with its own rate (K,) and its gradient clipped to norm 1.
 
-    `torch.optim.Adam` knows one rate for a tensor. A network with a gradient that is not finite
-    keeps its weights.
+    `torch.optim.Adam` knows one rate for a tensor. A network whose gradient is not finite keeps its
+    weights in that update.
     """
     first = {name: torch.zeros_like(w) for name, w in weights.items()}
     second = {name: torch.zeros_like(w) for name, w in weights.items()}
@@ -272,25 +299,31 @@ def adam(weights: dict[str, Tensor], rate: Tensor) -> Callable[[], None]:
         nonlocal count
         count += 1
         norm = sum(w.grad.reshape(len(w), -1).square().sum(1) for w in weights.values()).sqrt()
-        scale = torch.where(norm.isfinite(), 1 / norm.clamp(min=1), 0)
+        sound = norm.isfinite()
+        scale = torch.where(sound, 1 / norm.clamp(min=1), 0)
         for name, w in weights.items():
             shape = (-1,) + (1,) * (w.ndim - 1)
             g = torch.nan_to_num(w.grad, 0, 0, 0) * scale.view(shape)
-            first[name].lerp_(g, 0.1)
-            second[name].lerp_(g * g, 0.001)
+            keep = sound.view(shape)
+            first[name] = torch.where(keep, first[name].lerp(g, 0.1), first[name])
+            second[name] = torch.where(keep, second[name].lerp(g * g, 0.001), second[name])
             size = (second[name] / (1 - 0.999**count)).sqrt() + 1e-8
-            w -= rate.view(shape) * first[name] / (1 - 0.9**count) / size
+            w -= keep * rate.view(shape) * first[name] / (1 - 0.9**count) / size
             w.grad = None
 
     return update
 
 
 def hears(network: Network, tokens: Tensor) -> int:
-    """How many steps back the gradient at the last state stays above 1 % (`recurrent.reach`)."""
+    """How many steps back the gradient at the last state stays above 1 % (`recurrent.reach`).
+
+    0 for a network that listens to nothing.
+    """
     with torch.no_grad():
         xs = network.embed(tokens)
     v = torch.randn(len(xs), xs.shape[2], generator=torch.Generator().manual_seed(0), dtype=FLOAT)
-    return reach(input_gradients(network.cell, xs, v))
+    gradients = input_gradients(network.cell, xs, v)
+    return reach(gradients) if gradients[-1] > 0 else 0
 
 
 def rows(name: str, cell: Callable[[int, int], nn.Module], task: str, updates: int) -> list[dict]:
@@ -325,7 +358,7 @@ def best_rate(table: dict[str, np.ndarray], cell: str, task: str) -> tuple[float
         raise ValueError(f"the table has no {cell!r} on {task!r}")
     means = {
         rate: table["validation"][here & (table["rate"] == rate)].mean()
-        for rate in np.unique(table["rate"])
+        for rate in np.unique(table["rate"][here])
     }
     rate = max(means, key=means.get)
     return rate, here & (table["rate"] == rate)
@@ -341,7 +374,7 @@ def main(argv: list[str]) -> None:
     options = parser.parse_args(argv)
     work = [(name, CELLS[name], task, options.updates) for name, task in product(CELLS, TASKS)]
     start = perf_counter()
-    with ProcessPoolExecutor(options.workers) as pool:
+    with ProcessPoolExecutor(options.workers, initializer=seed) as pool:
         groups = list(tqdm(pool.map(rows, *zip(*work)), total=len(work), unit="bench"))
     table = [row for group in groups for row in group]
     metrics = best_scores(table)

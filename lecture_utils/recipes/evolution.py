@@ -19,6 +19,7 @@ from tqdm import tqdm
 from lecture_utils.models.evolving_cells import Equation, EquationCell, evolve, spelled
 from lecture_utils.recipes import cells
 from lecture_utils.recipes._card import card
+from lecture_utils.runtime import seed
 from lecture_utils.training.checkpoints import save_experiment
 
 NAME = "evolution"
@@ -74,7 +75,7 @@ def main(argv: list[str]) -> None:
     options = parser.parse_args(argv)
     work = [(*pair, options.children) for pair in product((True, False), range(options.runs))]
     start = perf_counter()
-    with ProcessPoolExecutor(options.workers) as pool:
+    with ProcessPoolExecutor(options.workers, initializer=seed) as pool:
         runs = list(tqdm(pool.map(_run, work), total=len(work), unit="run"))
     rows = [row for run in runs for row in run]
     metrics = {
@@ -87,8 +88,9 @@ def main(argv: list[str]) -> None:
     }
     save_experiment(
         options.output, rows,
-        card(NAME, argv, seed=list(range(options.runs)), data="puzzles.temporal_order (3 keys), "
-             "20 steps", steps=60, metrics=metrics, seconds=perf_counter() - start,
-             hidden=16, batch=16),
+        card(NAME, argv, seed=list(range(options.runs)),
+             data=f"puzzles.temporal_order (3 keys), {SMALL['length']} steps",
+             steps=SMALL["updates"], metrics=metrics, seconds=perf_counter() - start,
+             hidden=SMALL["hidden_size"], batch=SMALL["batch"]),
     )  # fmt: skip
     print(*(f"{name}: {value}" for name, value in metrics.items()), sep="\n")

@@ -14,10 +14,12 @@ from time import perf_counter
 import numpy as np
 from tqdm import tqdm
 
+from lecture_utils.models import cell_controller, evolving_cells
 from lecture_utils.models.cell_controller import ChosenCell
-from lecture_utils.models.evolving_cells import EquationCell, spelled
+from lecture_utils.models.evolving_cells import EquationCell
 from lecture_utils.recipes import base_2, cells, evolution
 from lecture_utils.recipes._card import card
+from lecture_utils.runtime import seed
 from lecture_utils.training.checkpoints import experiment, save_experiment
 
 NAME = "found_cells"
@@ -40,10 +42,10 @@ def winners() -> dict[str, partial]:
 
 
 def described(cell: partial) -> str:
-    """The equation of an evolved cell, or the ten choices."""
+    """A winner's equations."""
     if cell.func is EquationCell:
-        return f"h' = {spelled(cell.keywords['equation'])}"
-    return " ".join(cell.keywords["choices"])
+        return f"h' = {evolving_cells.spelled(cell.keywords['equation'])}"
+    return cell_controller.spelled(cell.keywords["choices"])
 
 
 def main(argv: list[str]) -> None:
@@ -57,7 +59,7 @@ def main(argv: list[str]) -> None:
     found, start = winners(), perf_counter()
     settings = list(product(found, cells.TASKS))
     work = [(name, found[name], task, options.updates) for name, task in settings]
-    with ProcessPoolExecutor(options.workers) as pool:
+    with ProcessPoolExecutor(options.workers, initializer=seed) as pool:
         groups = list(tqdm(pool.map(cells.rows, *zip(*work)), total=len(work), unit="bench"))
     rows = [row for group in groups for row in group]
     metrics = cells.best_scores(rows)

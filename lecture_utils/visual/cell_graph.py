@@ -4,7 +4,8 @@
 
 A quantity has the index t or {t-1}; x_t is the input, and each other one has a line of its own,
 before the lines that use it. W_.. and any other capital is a matrix and takes what follows it, b_..
-and p_.. are vectors, one number per unit; `*` is element by element. Functions: sigma, tanh, relu.
+and p_.. are vectors, one number per unit; `*` is element by element. Functions: sigma, tanh, relu,
+clip.
 
 A use is *through a matrix* if it stands in what a matrix takes, else *element by element*. One
 element by element and in no function is *open*. A chain of open uses from a state of step t-1 to
@@ -22,7 +23,7 @@ INPUT = "x_t"
 LONGEST = 160  # characters of a line, so that no nesting is too deep to be read
 MOST = 24
 TOKEN = re.compile(
-    r"""\s*(?:(?P<function>sigma|tanh|relu)(?=\s*\()
+    r"""\s*(?:(?P<function>sigma|tanh|relu|clip)(?=\s*\()
     | (?P<quantity>[a-z][a-z0-9]*~?_(?:t(?!\w)|\{t-1\}))
     | (?P<matrix>[A-Z]_\w+) | (?P<vector>[bp]_\w+)
     | (?P<number>\d+(?:\.\d+)?) | (?P<sign>[-+*()=]))""",

@@ -15,6 +15,7 @@ from lecture_utils.models.cell_controller import (
     menu,
     reinforce,
     same_cell,
+    spelled,
 )
 from lecture_utils.models.recurrent import unroll
 
@@ -49,6 +50,24 @@ def test_every_choice_changes_the_cell(change):
         torch.manual_seed(3)
         results.append(torch.cat(ChosenCell(D, H, choices)(x, state)))
     assert (results[0] - results[1]).abs().max() > 0.01
+
+
+def test_every_cell_is_spelled_as_it_computes():
+    x, (h, c) = torch.randn(B, D), torch.randn(2, B, H)
+    for choices in menu()[::7]:
+        cell = ChosenCell(D, H, choices)
+        (W0, W1), (U0, U1) = cell.W.chunk(2), cell.U.chunk(2)
+        names = {"tanh": torch.tanh, "sigma": torch.sigmoid, "relu": torch.relu, "c": c}
+        names |= {"W0x": x @ W0.T, "W1x": x @ W1.T, "U0h": h @ U0.T, "U1h": h @ U1.T}
+        text = spelled(choices)
+        for k in "01":
+            text = text.replace(f"W{k} x", f"W{k}x").replace(f"U{k} h", f"U{k}h")
+        new_h, new_c = (eval(part.split("= ")[1], names) for part in text.split(", c' "))
+        for ours, read in zip(cell(x, (h, c)), (new_h, new_c)):
+            assert_close(ours, read, 1e-12, str(choices))
+    assert spelled(EXAMPLE) == (
+        "h' = sigma(relu(tanh(W0 x + U0 h) + c) * relu(W1 x * U1 h)), c' = W1 x * U1 h"
+    )
 
 
 def test_mirror_images_are_one_cell():
@@ -122,7 +141,10 @@ def test_the_gradient_is_that_of_the_docstring():
 @pytest.mark.parametrize(
     "call, said",
     [
-        (lambda: ChosenCell(D, H, EXAMPLE[:9]), "9 choices"),
+        (lambda: ChosenCell(D, H, EXAMPLE[:9]), "is no cell: a cell takes 10 choices"),
+        (lambda: ChosenCell(D, H, None), "None is no cell"),
+        (lambda: same_cell(EXAMPLE), "F_2 is 'sigma': choose from tanh, identity"),
+        (lambda: next(reinforce(Controller(4), likes_sums, 4, forget=7)), "forget is 7"),
         (lambda: ChosenCell(D, H, EXAMPLE._replace(s_1="-")), r"s_1 is '-': choose from \+, \*"),
         (lambda: ChosenCell(D, H, EXAMPLE._replace(F_2="gelu")), "F_2 is 'gelu'"),
         (lambda: ChosenCell(D, H, EXAMPLE._replace(into="2")), "into is '2'"),

@@ -366,6 +366,41 @@ def test_no_output_sees_a_later_input_alone_or_in_a_stack(case):
     assert_close(stack(xs)[0], stack.by_steps(xs)[0], 1e-13)
 
 
+# Our two controls --------------------------------------------------------------------------------
+
+
+def test_an_uncoupled_gru_with_coupled_weights_is_a_gru_and_can_grow():
+    gru, cell = GRUCell(5, H), cells.UncoupledGRUCell(5, H)
+    gru.b.data.normal_()
+    for ours, theirs in ((cell.W_x, gru.W_x), (cell.W_h, gru.W_h), (cell.b, gru.b)):
+        r, z, new = theirs.data.chunk(3)
+        ours.data = torch.cat([r, z, -z, new])  # 1 - sigma(a) = sigma(-a)
+    xs = torch.randn(B, T, 5)
+    assert_close(unroll(cell, xs)[0], unroll(gru, xs)[0], 1e-12)
+    W_z = cell.W_x.data[H : 2 * H] * 0 + 3
+    cell.W_x.data[H : 2 * H], cell.W_x.data[2 * H : 3 * H] = W_z, W_z  # keep, and write
+    cell.b.data[3 * H :] = 5
+    assert unroll(cell, torch.ones(B, 20, 5))[0].abs().max() > 5
+    with trace() as log:
+        unroll(cell, xs)
+    assert set(log.names()) == {"r", "z", "i", "new", "h"}
+
+
+def test_a_clipped_lstm_is_the_baseline_while_c_is_small_and_never_grows():
+    cell, baseline = cells.ClippedLSTMCell(5, H), cells.PeepholeLSTMCell(5, H)
+    for ours, theirs in zip(cell.parameters(), baseline.parameters()):
+        ours.data = theirs.data
+    xs = torch.randn(B, T, 5)
+    assert_close(unroll(cell, xs)[0], unroll(baseline, xs)[0], 1e-12)
+    for b in (cell.b, baseline.b):
+        b.data.fill_(4)  # keep all, write all: c goes up by 1 at each step
+    with trace() as log:
+        unroll(cell, xs)
+        unroll(baseline, xs)
+    ends = log["c"][T - 1], log["c"][2 * T - 1]
+    assert ends[0].abs().max() == 1 < 2 < ends[1].abs().max()
+
+
 # Bad input ---------------------------------------------------------------------------------------
 
 

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from lecture_utils.gradcheck import assert_causal, assert_close
+from lecture_utils.models import evolving_cells
 from lecture_utils.models.evolving_cells import (
     LARGEST,
     EquationCell,
@@ -81,10 +82,9 @@ def test_mutants_are_small_sound_and_differ_and_the_parent_stays():
 
 
 def test_a_gate_can_be_reached_from_the_vanilla_rnn():
-    rng, frontier = np.random.default_rng(0), {RNN}
-    for _ in range(2):
-        frontier |= {mutate(one, rng) for one in frontier for _ in range(120)}
-    assert ("+", "h", RNN) in frontier and ("+", ("tanh", "a"), ("sigma", "a")) in frontier
+    rng = np.random.default_rng(0)
+    near = {mutate(RNN, rng) for _ in range(3000)}
+    assert ("+", "h", RNN) in near and ("+", RNN, ("sigma", "a")) in near
 
 
 @pytest.mark.parametrize(
@@ -113,6 +113,21 @@ def test_selection_climbs_and_without_it_children_come_from_the_newest():
         assert child.parent in {one.equation for one in drift[max(0, number - 3) : number]}
 
 
+def test_the_parent_is_the_cell_that_was_mutated(monkeypatch):
+    """Where a mutant has been tried before, mutation goes on, and the parent stays the first."""
+    asked = []
+    monkeypatch.setattr(
+        evolving_cells, "mutate", lambda e, rng: asked.append(e) or mutate(e, rng)
+    )
+    before, walks = 0, 0
+    for child in evolve(RNN, small_is_good, 60, np.random.default_rng(2), keep=1):
+        if child.parent is not None:
+            assert asked[before] == child.parent
+            walks += len(asked) - before > 1
+        before = len(asked)
+    assert walks > 0
+
+
 def test_same_seed_same_family():
     one, two = (
         [c.equation for c in evolve(RNN, small_is_good, 20, np.random.default_rng(5))]
@@ -135,6 +150,8 @@ def test_same_seed_same_family():
         (lambda: mutate("h", np.random.default_rng(0)), "never reads"),
         (lambda: next(evolve(RNN, small_is_good, 0, None)), "children is 0"),
         (lambda: next(evolve(RNN, small_is_good, 5, None, keep=0)), "keep is 0"),
+        (lambda: next(evolve(RNN, lambda e: float("nan"), 5, None)), r"tanh\(a1\) is nan: give"),
+        (lambda: next(evolve(RNN, lambda e: None, 5, None)), r"tanh\(a1\) is None"),
     ],
 )
 def test_bad_input_is_refused(call, said, as_a_reader_runs_it):

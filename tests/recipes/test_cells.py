@@ -16,8 +16,9 @@ from lecture_utils.models.evolving_cells import check_equation, spelled
 from lecture_utils.models.gru import GRUCell
 from lecture_utils.models.lstm import LSTMCell
 from lecture_utils.models.rnn import RNNCell
-from lecture_utils.recipes import base_2, cells, evolution
+from lecture_utils.recipes import base_2, cells, evolution, found_cells
 from lecture_utils.training.checkpoints import experiment, experiment_card
+from lecture_utils.visual.cell_graph import read_cell
 
 TINY = {"updates": 4, "length": 12, "hidden_size": 5, "batch": 3}
 
@@ -66,9 +67,13 @@ def test_each_network_is_clipped_by_its_own_norm_and_has_its_own_rate():
 def test_a_network_that_breaks_leaves_the_others_alone():
     weights = {"w": torch.ones(2, 2, requires_grad=True)}
     update = cells.adam(weights, torch.tensor([0.1, 0.1]))
-    weights["w"].grad = torch.tensor([[float("nan"), 1.0], [1.0, 1.0]])
-    update()
-    assert torch.equal(weights["w"][0], torch.ones(2)) and (weights["w"][1] < 1).all()
+    for broken in (1.0, float("nan"), float("inf")):  # momentum must not move it either
+        before = weights["w"].detach().clone()
+        weights["w"].grad = torch.tensor([[broken, 1.0], [1.0, 1.0]])
+        update()
+        assert torch.equal(weights["w"][0], before[0]) == (broken != 1)
+        assert (weights["w"][1] < before[1]).all()
+    assert weights["w"].isfinite().all()
 
 
 def test_the_start_does_not_depend_on_the_callers_number_type():
@@ -103,13 +108,21 @@ def test_prose_asks_for_the_next_character_and_keeps_its_parts_apart():
             assert alphabet.decode([*row, last]) in piece
 
 
+def test_depth_counts_what_is_open():
+    tokens, depth = next(cells.sequences("depth", "train", 50))
+    again, kinds = next(cells.sequences("brackets", "train", 50))
+    assert torch.equal(tokens, again) and torch.equal(depth == 0, kinds == 0)
+    assert depth.min() == 0 and depth.max() == 8
+    assert (depth.diff(dim=1) == torch.where(tokens[:, 1:] < 3, 1, -1)).all()
+
+
 def test_order_is_asked_at_the_end_only():
     tokens, answers = next(cells.sequences("order", "train", 50))
     assert (answers[:, :-1] == -1).all() and (answers[:, -1] >= 0).all()
 
 
 def test_a_bad_task_is_refused():
-    with pytest.raises(ValueError, match="no task 'sums': choose from order, brackets, prose"):
+    with pytest.raises(ValueError, match="no task 'sums': choose from order, .*, depth"):
         cells.train(GRUCell, "sums")
     with pytest.raises(ValueError, match="no 'GRUX'"):
         cells.best_rate(experiment("cells"), "GRUX", "order")
@@ -120,6 +133,7 @@ def test_every_cell_has_its_equations_and_keeps_its_promise(name):
     lines = cells.equations(name)
     assert lines[-1].startswith("h_t = ") and all(" = " in line for line in lines)
     cell = cells.CELLS[name](6, 6)
+    assert read_cell(lines).lines[-1].name == "h_t"
     bias_at_1 = (cell.b == 1).sum().item() if hasattr(cell, "b") else 0
     assert bias_at_1 == (6 if "bias 1" in name else 0)
 
@@ -127,7 +141,7 @@ def test_every_cell_has_its_equations_and_keeps_its_promise(name):
 # the shipped tables ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["cells", "evolution", "base_2"])
+@pytest.mark.parametrize("name", ["cells", "evolution", "base_2", "found_cells", "buried"])
 def test_tables_belong_to_their_cards(name):
     card = experiment_card(name)
     csv = DATA / "experiments" / f"{name}.csv"
@@ -138,11 +152,11 @@ def test_tables_belong_to_their_cards(name):
 def test_the_bench_is_whole_and_its_card_tells_its_numbers():
     table, metrics = experiment("cells"), experiment_card("cells")["metrics"]
     settings = set(zip(table["cell"], table["task"], table["rate"], table["run"]))
-    assert len(settings) == len(table["cell"]) == 19 * 3 * 3 * 5
+    assert len(settings) == len(table["cell"]) == 21 * 3 * 5 * 4
     for setting, shown in metrics.items():
         cell, task = setting.rsplit(", ", 1)
         rate, rows = cells.best_rate(table, cell, task)
-        assert rows.sum() == 5 and table["test"][rows].mean() == pytest.approx(shown, abs=1e-4)
+        assert rows.sum() == 4 and table["test"][rows].mean() == pytest.approx(shown, abs=1e-4)
         others = {
             r: table["validation"][
                 (table["cell"] == cell) & (table["task"] == task) & (table["rate"] == r)
@@ -170,13 +184,23 @@ def test_the_whole_menu_was_tried():
     assert [base_2.read(text) for text in table["choices"]] == menu()
 
 
+def test_the_found_cells_are_todays_winners():
+    table = experiment("found_cells")
+    winners = found_cells.winners()
+    assert list(dict.fromkeys(table["cell"])) == list(winners)
+    for name, make in winners.items():
+        weights = sum(w.numel() for w in make(cells.HIDDEN, cells.HIDDEN).parameters())
+        assert set(table["weights"][table["cell"] == name]) == {weights}
+
+
 def test_the_score_of_the_vanilla_rnn_is_made_again():
     """About the shipped one: other processors round otherwise, and 60 updates amplify it."""
     table = experiment("evolution")
     assert evolution.score(evolution.RNN) == pytest.approx(float(table["score"][0]), abs=0.1)
 
 
-def test_short_versions_of_the_searches_write_the_same_columns(tmp_path):
+def test_short_versions_of_the_searches_write_the_same_columns(tmp_path, monkeypatch):
+    monkeypatch.setitem(evolution.SMALL, "updates", 2)
     base_2.main(["--cells", "2", "--workers", "1", "--output", str(tmp_path / "b")])
     evolution.main(["--runs", "1", "--children", "1", "--workers", "1", "--output",
                     str(tmp_path / "e")])  # fmt: skip

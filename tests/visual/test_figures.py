@@ -190,7 +190,7 @@ CALLS = {
     ),
     cells.generations: (
         lambda f: f(
-            {"selection": np.array([[0.5, 0.8], [0.5, 0.9]])}, 0.5,
+            {"selection": np.array([[0.5, 0.8], [0.5, 0.9]])}, {"RNN": 0.5},
             {"selection": np.array([0.7, 0.6])},
         ),
         ["selection: 80% to 90%", "from new starts 60% to 70%"],
@@ -201,6 +201,10 @@ CALLS = {
             {"random": np.array([[0.1, 0.2], [0.1, 0.4]])},
         ),
         ["3 cells: median 20%, best 90%", "RNN 50%", "after 2 cells: random: median 30%"],
+    ),
+    cells.tree: (
+        lambda f: f(("+", "tanh", "*", "relu", "*", "sigma", "+", "identity", "1", "0")),
+        ["Leaf 0: +, then tanh", "joins leaf 0 by +, then identity", "that of leaf 1"],
     ),
     cells.writing: (
         lambda f: f(np.linspace(0, 1, 20), np.full(20, 0.5), width=2),

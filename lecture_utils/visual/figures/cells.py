@@ -83,11 +83,11 @@ def bench(
 
 
 def generations(
-    kinds: dict[str, np.ndarray], first: float, fresh: dict[str, np.ndarray]
+    kinds: dict[str, np.ndarray], marks: dict[str, float], fresh: dict[str, np.ndarray]
 ) -> Picture:
     """Best score so far (runs, children) of each kind of search, and the winners' second exam.
 
-    first: the score all runs start from. fresh: the winners' scores from new starts, (runs,).
+    marks: cells to know the height of. fresh: the winners' scores from new starts, (runs,).
     """
     figure, (ax, exam) = picture(8.6, 3.2, columns=2, sharey=True, width_ratios=[4, 1])
     said = []
@@ -98,17 +98,72 @@ def generations(
         exam.plot(jitter, fresh[name], "D", ms=5, color=colour, alpha=0.8, mec="none")
         said.append(f"{name}: {best[:, -1].min():.0%} to {best[:, -1].max():.0%}, from new starts "
                     f"{fresh[name].min():.0%} to {fresh[name].max():.0%}")  # fmt: skip
-    ax.axhline(first, color=COLOURS["reference"], ls="--", lw=1.2)
-    ax.annotate("vanilla RNN", (1, first), (-2, 4), xycoords=("axes fraction", "data"),
-                textcoords="offset points", ha="right", fontsize=9, color=GREY)  # fmt: skip
+    for name, height in marks.items():
+        for each in (ax, exam):
+            each.axhline(height, color=COLOURS["reference"], ls="--", lw=1, zorder=0)
+        ax.annotate(name, (0, height), (-4, 3), xycoords=("axes fraction", "data"),
+                    textcoords="offset points", ha="left", fontsize=8, color=GREY)  # fmt: skip
     ax.set(xlabel="mutants tried", ylabel="best share of right answers so far")
     ax.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
-    ax.legend(frameon=False, fontsize=9, loc="lower right", bbox_to_anchor=(1, 0.12))
-    exam.axhline(first, color=COLOURS["reference"], ls="--", lw=1.2)
-    exam.set_xticks(range(len(kinds)), [""] * len(kinds))
+    ax.legend(frameon=False, fontsize=9, loc="lower right")
+    exam.set_xticks(range(len(kinds)), kinds, fontsize=8)
     exam.set_xlim(-0.6, len(kinds) - 0.4)
     exam.set_xlabel("the winners again,\nfrom new starts")
     return described(figure, f"Best score by mutants tried. {'; '.join(said)}.")
+
+
+def tree(choices) -> Picture:
+    """The ten choices of a cell of the controller, on the tree that they fill in.
+
+    choices: s_0, F_0, s_1, F_1, s_2, F_2, s_3, F_3, new, into.
+    """
+    s_0, F_0, s_1, F_1, s_2, F_2, s_3, F_3, new, into = choices
+    figure, ax = picture(8.2, 2.9)
+    places = [(2.6, 0.5), (2.6, 2.1), (7.2, 1.3)]
+    names = ["leaf 0", "leaf 1", "root"]
+    inside = [(s_0, F_0), (s_1, F_1), (s_2, F_2)]
+    taken = int(into)
+    x, y = places[taken]
+    inject = (x + 2.3, y)
+    for k, ((px, py), name, (sign, function)) in enumerate(zip(places, names, inside)):
+        _box(ax, px, py, f"$s_{k}$: {sign}    $F_{k}$: {function}", COLOURS["hidden"])
+        ax.text(px, py + 0.36, name, ha="center", va="bottom", fontsize=8, color=GREY)
+    _box(ax, *inject, f"$s_3$: {s_3}    $F_3$: {F_3}", COLOURS["cell"])
+    for k in (0, 1):
+        px, py = places[k]
+        reads = f"$W_{k}x_t,\\; U_{k}h_{{t-1}}$"
+        ax.text(px - 1.45, py, reads, ha="right", va="center", fontsize=10)
+        _arrow(ax, (px - 1.4, py), (px - 0.95, py))
+        start = inject if k == taken else (px, py)
+        _arrow(ax, (start[0] + 0.95, start[1]), (6.25, 1.3))
+    _arrow(ax, (x + 0.95, y), (inject[0] - 0.95, y))
+    outside = y + (0.62 if taken else -0.62)
+    ax.text(inject[0], outside, "$c_{t-1}$", ha="center", va="center", fontsize=11)
+    _arrow(ax, (inject[0], outside - 0.18 * (1 if taken else -1)),
+           (inject[0], y + (0.3 if taken else -0.3)))  # fmt: skip
+    _arrow(ax, (8.15, 1.3), (8.65, 1.3))
+    ax.text(8.7, 1.3, "$h_t$", ha="left", va="center", fontsize=12)
+    nx, ny = places[int(new)]
+    ax.annotate("$c_t$: before $F$", (nx, ny - 0.3), (nx, ny - 0.62), ha="center", va="top",
+                fontsize=10, color=COLOURS["output"],
+                arrowprops={"arrowstyle": "<-", "color": COLOURS["output"]})  # fmt: skip
+    ax.set(xlim=(-0.6, 9.2), ylim=(-0.5, 3.0))
+    ax.axis("off")
+    return described(
+        figure,
+        f"A tree of two leaves and a root. Leaf 0: {s_0}, then {F_0}; leaf 1: {s_1}, then {F_1}; "
+        f"the old cell state joins leaf {into} by {s_3}, then {F_3}; root: {s_2}, then {F_2}, is "
+        f"h; the new cell state is that of {names[int(new)]}, before its function.",
+    )
+
+
+def _box(ax, x, y, text, colour):
+    frame = {"boxstyle": "round,pad=0.45", "fc": "white", "ec": colour, "lw": 1.6}
+    ax.text(x, y, text, ha="center", va="center", fontsize=10, bbox=frame)
+
+
+def _arrow(ax, start, end):
+    ax.annotate("", end, start, arrowprops={"arrowstyle": "-|>", "color": GREY, "lw": 1.2})
 
 
 def searchers(
@@ -137,6 +192,8 @@ def searchers(
         race.fill_between(tried, low, high, color=colour, alpha=0.18, lw=0)
         said.append(f"{name}: median {middle[-1]:.0%}")
     race.axhline(scores.max(), color=COLOURS["reference"], ls="--", lw=1.2)
+    race.annotate("the best there is", (1, scores.max()), (0, 3), textcoords="offset points",
+                  fontsize=8, color=GREY)  # fmt: skip
     race.set(xlabel="cells tried", ylabel="best so far", xscale="log")
     race.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     race.set_title(f"{best.shape[0]} runs each: median and middle half", fontsize=10, loc="left")
