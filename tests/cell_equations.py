@@ -24,6 +24,8 @@ CELLS = {
     "coupled gates": variants.CoupledGates,
     "full gate recurrence": variants.FullGateRecurrence,
     "NAS cell": variants.NASCell,
+    "GRU, uncoupled": variants.UncoupledGRUCell,
+    "peepholes, c clipped": variants.ClippedLSTMCell,
 }
 
 
@@ -34,6 +36,7 @@ SIZES = {
     "LSTM with peepholes": (8, 7), "no input gate": (6, 5), "no forget gate": (6, 5),
     "no output gate": (6, 5), "no input activation": (8, 7), "no output activation": (8, 7),
     "coupled gates": (6, 5), "full gate recurrence": (17, 7), "NAS cell": (16, 0),
+    "GRU, uncoupled": (8, 4), "peepholes, c clipped": (8, 7),
 }
 """How many matrices and vectors."""
 

@@ -429,6 +429,18 @@ def test_the_table_of_the_found_cells():
         assert printed_means == [shown(mean, 1) for mean in means]
 
 
+def test_the_table_of_the_buried_brackets():
+    by_cell = {}
+    for row in rows_of("buried"):
+        by_cell.setdefault(row["cell"], []).append(row)
+    part = printed(FIVE).split("which kind, with 0 ... 7 still open")[1]
+    for cell, runs in by_cell.items():
+        columns = ["count", *(f"left_{left}" for left in range(8))]
+        wrong = [shown(100 - 100 * statistics.mean(float(r[c]) for r in runs), 1) for c in columns]
+        found = re.search(rf"(?<!, ){re.escape(cell)} " + " ".join([r"([\d.]+)%"] * 9), part)
+        assert [float(value) for value in found.groups()] == wrong
+
+
 def test_evolution_with_and_without_selection():
     fresh = {"yes": [], "no": []}
     for row in rows_of("evolution"):

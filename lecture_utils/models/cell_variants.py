@@ -408,7 +408,7 @@ class FullGateRecurrence(nn.Module):
 
 
 class UncoupledGRUCell(nn.Module):
-    """A control of ours: the lecture's GRU, but writing has a gate of its own, so h can add up.
+    """A control of ours: the lecture's GRU, but writing has a gate of its own, so h can grow.
 
     r_t = sigma(W_xr x_t + W_hr h_{t-1} + b_r)
     z_t = sigma(W_xz x_t + W_hz h_{t-1} + b_z)

@@ -16,6 +16,7 @@ import argparse
 import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from copy import deepcopy
 from functools import lru_cache, partial
 from itertools import islice, product
 from time import perf_counter
@@ -241,11 +242,12 @@ def train(
     check_sizes(networks=len(settings), updates=updates, length=length, batch=batch)
     networks = [_network(cell, task, run, hidden_size) for _, run in settings]
     weights, buffers = stack_module_state(networks)
+    frame = deepcopy(networks[0])  # functional_call may leave things in it (names of one weight)
     rate = torch.tensor([rate for rate, _ in settings], dtype=FLOAT)
     update, losses = adam(weights, rate), []
     for _, (tokens, answers) in zip(range(updates), sequences(task, "train", batch, length)):
         loss = nn.functional.cross_entropy(
-            together(networks[0], weights, buffers, tokens).flatten(0, 2),
+            together(frame, weights, buffers, tokens).flatten(0, 2),
             answers.expand(len(networks), *answers.shape).flatten(),
             reduction="none", ignore_index=-1,
         )  # fmt: skip
@@ -257,7 +259,7 @@ def train(
     with torch.no_grad():
         for part in ("validation", "test"):
             tokens, answers = next(sequences(task, part, HELD_OUT, length))
-            logits = together(networks[0], weights, buffers, tokens)
+            logits = together(frame, weights, buffers, tokens)
             right = (logits.argmax(3) == answers) & logits.isfinite().all(3)
             scores[part] = (right.sum((1, 2)) / (answers >= 0).sum()).numpy()
         for k, network in enumerate(networks):

@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 INPUT = "x_t"
 LONGEST = 160  # characters of a line, so that no nesting is too deep to be read
-MOST = 24
+MOST = 16
 TOKEN = re.compile(
     r"""\s*(?:(?P<function>sigma|tanh|relu|clip)(?=\s*\()
     | (?P<quantity>[a-z][a-z0-9]*~?_(?:t(?!\w)|\{t-1\}))

@@ -125,6 +125,25 @@ class Normed(Mine):
         return self.norm(super().forward(x, h))
 
 
+class Buffered(Mine):
+    """What is to stay as it is stands in a buffer."""
+
+    def __init__(self, *sizes):
+        super().__init__(*sizes)
+        self.register_buffer("share", torch.tensor(0.5))
+
+    def forward(self, x, h):
+        return self.share * (h + super().forward(x, h))
+
+
+class Tied(Mine):
+    """One matrix, known by two names."""
+
+    def __init__(self, *sizes):
+        super().__init__(*sizes)
+        self.again = next(self.children())
+
+
 class FromZero(Mine):
     def __init__(self, *sizes):
         super().__init__(*sizes)
@@ -156,7 +175,7 @@ class Rectified(nn.Module):
 
 
 RIGHT = [
-    *(Mine, LearnedStart, Normed, FromZero, Late, Rectified),
+    *(Mine, LearnedStart, Normed, Buffered, Tied, FromZero, Late, Rectified),
     *(RNNCell, GRUCell, LSTMCell, partial(LSTMCell, forget_bias=1), LSTM1997Cell),
     *(variants.MUT1Cell, variants.MUT3Cell, variants.FullGateRecurrence, variants.NASCell),
 ]

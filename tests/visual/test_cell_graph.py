@@ -190,7 +190,7 @@ STATE = "h_t = h_{t-1}"
     (["h_t = " + "(" * 80 + "h_{t-1}" + ")" * 80], "give a text of 1 to 160 characters"),
     ([""], "'' cannot be read: give a text"),
     ([None], "None cannot be read"),
-    ([], "0 lines: give 1 to 24"),
+    ([], "0 lines: give 1 to 16"),
     (["h_t = h_{t-1}"] * 25, "25 lines"),
     ("h_t = h_{t-1}", "give a list with one text per line"),
     (7, "equations is 7"),

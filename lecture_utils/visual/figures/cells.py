@@ -71,7 +71,7 @@ def bench(
     first = np.ravel(axes)[0]
     first.set_yticks(range(len(cells)), cells, fontsize=9)
     first.invert_yaxis()
-    for colour, label in (("hidden", "state can add up"), ("output", "state is bounded")):
+    for colour, label in (("hidden", "state can grow"), ("output", "state is bounded")):
         first.plot([], [], "o", ms=4, color=COLOURS[colour], label=label)
     figure.legend(loc="outside upper left", ncols=2, frameon=False, fontsize=9)
     figure.supxlabel("right answers on test sequences; dots: networks, bars: means", fontsize=9)
@@ -101,11 +101,12 @@ def generations(
     for name, height in marks.items():
         for each in (ax, exam):
             each.axhline(height, color=COLOURS["reference"], ls="--", lw=1, zorder=0)
-        ax.annotate(name, (0, height), (-4, 3), xycoords=("axes fraction", "data"),
-                    textcoords="offset points", ha="left", fontsize=8, color=GREY)  # fmt: skip
+        ax.annotate(name, (0.51, height), (0, -3), xycoords=("axes fraction", "data"), va="top",
+                    textcoords="offset points", fontsize=8, color=GREY)  # fmt: skip
+    ax.set_ylim(bottom=min(marks.values(), default=0.06) - 0.06)
     ax.set(xlabel="mutants tried", ylabel="best share of right answers so far")
     ax.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
-    ax.legend(frameon=False, fontsize=9, loc="lower right")
+    ax.legend(frameon=False, fontsize=9, loc="center right", bbox_to_anchor=(1, 0.3))
     exam.set_xticks(range(len(kinds)), kinds, fontsize=8)
     exam.set_xlim(-0.6, len(kinds) - 0.4)
     exam.set_xlabel("the winners again,\nfrom new starts")
