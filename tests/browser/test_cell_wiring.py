@@ -176,7 +176,7 @@ C = {("f_t", "c_t"), ("c_{t-1}", "c_t"), ("i_t", "c_t"), ("g_t", "c_t")}
 def test_a_line_lights_its_node_and_its_edges_and_back(static_page):
     page = static_page(wiring())
     assert lit(page) == ([], 0, set())
-    page.locator(".left .equations li").nth(4).hover()
+    page.locator(".left .equations li").nth(3).hover()
     assert lit(page) == (["c_t"], 5, C)
     assert lit(page, "right") == ([], 0, set())
     said = page.locator(".left .below .reading")
@@ -197,12 +197,12 @@ def test_lines_and_nodes_are_one_stop_each_and_worked_by_arrows(static_page):
     page.get_by_label("left cell", exact=True).focus()
     page.keyboard.press("Tab")
     assert lit(page)[0] == ["i_t"]
-    for key, line in (("ArrowDown", "f_t"), ("End", "h_t"), ("ArrowUp", "c_t"), ("Home", "i_t"),
+    for key, line in (("ArrowDown", "f_t"), ("End", "h_t"), ("ArrowUp", "o_t"), ("Home", "i_t"),
                       ("ArrowUp", "i_t")):
         page.keyboard.press(key)
         assert lit(page)[0] == [line]
     page.keyboard.press("Tab")  # into the drawing, to x_t
-    assert lit(page) == (["i_t", "f_t", "o_t", "g_t"], 5,
+    assert lit(page) == (["i_t", "f_t", "g_t", "o_t"], 5,
                          {("x_t", f"{gate}_t") for gate in "ifog"})
     page.keyboard.press("End")
     assert lit(page)[0] == ["h_t"]

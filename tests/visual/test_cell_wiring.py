@@ -167,7 +167,7 @@ def test_traits_stay_inside_what_there_is():
 
 
 def test_repr_says_the_counts():
-    assert repr(widget()) == "CellWiring(15 cells: LSTM | GRU, H = 32: 8,320 and 6,240 weights)"
+    assert repr(widget()) == "CellWiring(17 cells: LSTM | GRU, H = 32: 8,320 and 6,240 weights)"
 
 
 @pytest.mark.parametrize("left, right", [("LSTM", "GRU"), ("NAS cell", "full gate recurrence")])
