@@ -11,10 +11,16 @@ With no trace open, `note` returns at once and changes nothing.
 
 With the model, `trace(model)`, each value also goes by the path of the layer that noted it:
 `log["cells.0.h"]`.
+
+A value that is noted alone is taken back, `c = note(c=f * c + i * g)`, so that it can be changed
+on its way: what would the model do if this cell were 0?
+
+    with trace(model, change={"cells.1.c": lambda c: c.index_fill(1, torch.tensor([7]), 0)}):
+        model(x)
 """
 
 import difflib
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial
@@ -26,10 +32,17 @@ from torch import nn
 _open_logs: ContextVar[tuple["Log", ...]] = ContextVar("open_logs", default=())
 
 
-def note(**values) -> None:
-    """Offer inner values to whoever traces: `note(f=f, i=i)`. Tensors or NumPy arrays."""
+def note(**values):
+    """Offer inner values to whoever traces: `note(f=f, i=i)`. Tensors or NumPy arrays.
+
+    A value alone is returned, as it is or as a trace changes it: `h = note(h=h)`.
+    """
     for log in _open_logs.get():
+        values = log._changed(values)
         log._add(values)
+    if len(values) == 1:
+        (value,) = values.values()
+        return value
 
 
 @contextmanager
@@ -38,6 +51,7 @@ def trace(
     *,
     gradients: bool = False,
     only: Collection[str] | None = None,
+    change: Mapping[str, Callable] | None = None,
 ):
     """Collect what is noted inside the block; yields a `Log`.
 
@@ -47,8 +61,11 @@ def trace(
         tensors are the model's own, not copies: a later update in place shows in the log. All
         else is copied (and without `gradients` detached, so that the graph can be freed).
     only: names worth the memory, such as {"c", "f"}; the rest is not kept. None keeps all.
+    change: by name or path, a function of a value that gives what the model is to go on with, of
+        the same shape. Only for values that are noted alone; ValueError for others, and at the end
+        of the block for a name under which nothing came.
     """
-    log = Log(gradients, only)
+    log = Log(gradients, only, change)
     hooks = []
     for path, layer in model.named_modules() if model is not None else ():
         hooks.append(layer.register_forward_pre_hook(partial(log._enter, path)))
@@ -60,13 +77,21 @@ def trace(
         _open_logs.reset(token)
         for hook in hooks:
             hook.remove()
+    log._check_all_changed()
 
 
 class Log:
     """Noted values by name, each a list in the order in which they were noted."""
 
-    def __init__(self, gradients: bool = False, only: Collection[str] | None = None):
+    def __init__(
+        self,
+        gradients: bool = False,
+        only: Collection[str] | None = None,
+        change: Mapping[str, Callable] | None = None,
+    ):
         self._gradients = gradients
+        self._change = dict(change or {})
+        self._seen: set[str] = set()  # names and paths, for the message of a change that never came
         self._only = {only} if isinstance(only, str) else only
         self._paths = [""]  # of the layers that run now, innermost last
         self._values: dict[str, list] = {}
@@ -80,6 +105,37 @@ class Log:
 
     def _leave(self, *_):  # returns None: else the result would replace the layer's output
         self._paths.pop()
+
+    def _changed(self, values):
+        if not self._change:
+            return values
+        for name, value in values.items():
+            for known in dict.fromkeys((name, f"{self._paths[-1]}.{name}".lstrip("."))):
+                self._seen.add(known)
+                if known in self._change:
+                    if len(values) > 1:
+                        raise ValueError(
+                            f"{known!r} cannot be changed: it is noted together with "
+                            f"{', '.join(values.keys() - {name})}, to be looked at only"
+                        )
+                    new = self._change[known](value)
+                    if _form(new) != _form(value):
+                        raise ValueError(
+                            f"the change of {known!r} gives {_form(new)}: expected "
+                            f"{_form(value)}, as it is given"
+                        )
+                    value = new
+            values = values | {name: value}
+        return values
+
+    def _check_all_changed(self):
+        never = self._change.keys() - self._seen
+        if never:
+            raise ValueError(
+                f"nothing was changed under {', '.join(sorted(never))}: noted were "
+                f"{', '.join(sorted(self._seen)) or 'no values'}. A path such as 'cells.1.c' needs "
+                "the model: trace(model, change=...)"
+            )
 
     def _add(self, values):
         """Keep copies: an update in place must not rewrite history."""
@@ -131,3 +187,8 @@ class Log:
                 "is not the one the model goes on with"
             )
         return [torch.zeros_like(v) if v.grad is None else v.grad for v in values]
+
+
+def _form(value) -> str:
+    shape = getattr(value, "shape", None)
+    return f"{type(value).__name__}" + ("" if shape is None else f" of shape {tuple(shape)}")

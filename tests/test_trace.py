@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from lecture_utils.models.lstm import LSTMCell
+from lecture_utils.models.recurrent import Stack
 from lecture_utils.trace import Log, note, trace
 
 
@@ -41,8 +43,8 @@ def test_tracing_changes_no_bit(numbers, gradients):
         assert torch.equal(a, b)
 
 
-def test_note_without_a_trace_makes_two_calls(numbers):
-    """Counted, not timed: `note` itself and one look at the open logs."""
+def test_note_without_a_trace_does_next_to_nothing(numbers):
+    """Counted, not timed: `note` itself, a look at the open logs, and what it gives back."""
     h = numbers[0]
     calls = []
 
@@ -57,7 +59,7 @@ def test_note_without_a_trace_makes_two_calls(numbers):
     finally:
         sys.setprofile(None)
     calls.remove("setprofile")
-    assert calls == ["note", "get"]
+    assert calls == ["note", "get", "len", "values"]
 
 
 def test_values_are_collected_in_order(numbers):
@@ -242,3 +244,78 @@ def test_a_log_says_what_it_holds_without_an_address(numbers):
         assert repr(log) == "Log: nothing noted"
         tanh_steps(*numbers)
     assert repr(log) == "Log: h (5)"
+
+
+# Changing values on their way ---------------------------------------------------------------------
+
+
+def counted(x, h, W):
+    """h_t = note(tanh(x_t + W h_{t-1})): every h noted, and taken back."""
+    hs = []
+    for x_t in x:
+        h = note(h=torch.tanh(x_t + h @ W))
+        hs.append(h)
+    return torch.stack(hs)
+
+
+def without_unit_1(h):
+    return h.index_fill(-1, torch.tensor([1]), 0)
+
+
+def test_note_gives_back_a_value_alone_and_nothing_for_several():
+    h = torch.ones(2)
+    assert note(h=h) is h and note(h=h, c=h) is None
+    with trace():
+        assert note(h=h) is h and note(h=h, c=h) is None
+
+
+def test_a_change_goes_on_through_time(numbers):
+    x, h, W = numbers
+    with trace(change={"h": without_unit_1}) as log:
+        changed = counted(x, h, W)
+    expected = []
+    for x_t in x:
+        h = torch.tanh(x_t + h @ W)
+        h[:, 1] = 0
+        expected.append(h)
+    assert torch.equal(changed, torch.stack(expected))
+    assert torch.equal(log.stack("h"), changed)  # the log has what the model went on with
+    assert not torch.equal(changed, counted(*numbers))  # and it is over after the block
+
+
+def test_a_change_by_path_meets_that_layer_only():
+    torch.manual_seed(0)
+    stack = Stack([LSTMCell(3, 5), LSTMCell(5, 5)])
+    xs = torch.randn(2, 7, 3)
+    with trace() as plain:
+        stack.by_steps(xs)
+    with trace(stack, change={"cells.1.c": without_unit_1}) as log:
+        stack.by_steps(xs)
+    assert torch.equal(torch.stack(plain["c"][::2]), log.stack("cells.0.c"))
+    assert not log.stack("cells.1.c")[..., 1].any() and not log.stack("cells.1.h")[..., 1].any()
+    assert log.stack("cells.1.c")[..., 0].all()
+
+
+def test_changes_of_two_traces_follow_one_another(numbers):
+    with trace(change={"h": lambda h: h + 1}):
+        with trace(change={"h": lambda h: 2 * h}):
+            assert note(h=torch.tensor([3.0])).item() == 8
+
+
+def test_a_change_that_cannot_be_is_refused(numbers):
+    h = torch.ones(2, 3)
+    with pytest.raises(ValueError, match="'i' cannot be changed: it is noted together with f"):
+        with trace(change={"i": torch.zeros_like}):
+            note(i=h, f=h)
+    with pytest.raises(ValueError, match=r"'h' gives Tensor of shape .1, 3.: expected .*2, 3"):
+        with trace(change={"h": lambda h: h[:1]}):
+            note(h=h)
+    with pytest.raises(ValueError, match="'h' gives NoneType: expected"):
+        with trace(change={"h": lambda h: None}):
+            note(h=h)
+    with pytest.raises(ValueError, match="nothing was changed under d: noted were h"):
+        with trace(change={"d": lambda h: h}):
+            note(h=h)
+    with pytest.raises(KeyError):  # an error inside the block is not hidden by that message
+        with trace(change={"d": lambda h: h}):
+            raise KeyError

@@ -56,9 +56,7 @@ class EquationCell(nn.Module):
     def forward(self, x: Float[Tensor, "B D"], h: Float[Tensor, "B H"]) -> Float[Tensor, "B H"]:
         check_step(self, x, self.W_x.shape[1], h, self.W_h.shape[1])
         a = (x @ self.W_x.T + h @ self.W_h.T + self.b).split(h.shape[1], dim=1)
-        h = _value(self.equation, h, iter(a))
-        note(h=h)
-        return h
+        return note(h=_value(self.equation, h, iter(a)))
 
 
 def _value(equation: Equation, h: Tensor, a: Iterator[Tensor]) -> Tensor:

@@ -51,8 +51,8 @@ def lstm_step(
     f = torch.sigmoid(a_f)
     o = torch.sigmoid(a_o)
     g = torch.tanh(a_g)
-    c = f * c + i * g
-    h = o * torch.tanh(c)
+    c = note(c=f * c + i * g)
+    h = note(h=o * torch.tanh(c))
     return h, c, Gates(i, f, o, g)
 
 
@@ -92,7 +92,7 @@ def lstm_step_backward(
 
 
 class LSTMCell(nn.Module):
-    """One step: x (B, D), (h, c) (B, H) each -> the next (h, c). Notes i, f, o, g, c, h.
+    """One step: x (B, D), (h, c) (B, H) each -> the next (h, c). Notes c, h (to change) and gates.
 
     W starts at U(-1/sqrt H, 1/sqrt H), as in PyTorch, b at 0, but for the forget gate's part: a
     forget_bias of 1 keeps sigma(1) = 73 % of c per step instead of 50 %
@@ -117,7 +117,7 @@ class LSTMCell(nn.Module):
         H = len(self.b) // 4
         check_step(self, x, self.W.shape[1] - H, state, H, parts=2)
         h, c, gates = lstm_step(self.W, self.b, x, *state)
-        note(**gates._asdict(), c=c, h=h)
+        note(**gates._asdict())
         return h, c
 
 

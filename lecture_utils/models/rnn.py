@@ -200,9 +200,8 @@ class RNNCell(nn.Module):
 
     def forward(self, x: Float[torch.Tensor, "B D"], h: Float[torch.Tensor, "B H"]):
         check_step(self, x, self.W_xh.shape[1], h, len(self.b_h))
-        a = x @ self.W_xh.T + h @ self.W_hh.T + self.b_h
-        h = torch.tanh(a)
-        note(a=a, h=h)
+        a = note(a=x @ self.W_xh.T + h @ self.W_hh.T + self.b_h)
+        h = note(h=torch.tanh(a))
         return h
 
 

@@ -45,7 +45,7 @@ class OneToMany(nn.Module):
         ys = []
         for _ in range(steps):
             hs, h = self.cell(y, h)
-            note(hs=hs)
+            hs = note(hs=hs)
             y = self.readout(hs)
             ys.append(y)
         return torch.cat(ys, dim=1)
@@ -75,7 +75,7 @@ class ManyToMany(nn.Module):
 
     def forward(self, xs: Float[Tensor, "B T D"]) -> Float[Tensor, "B T V"]:
         hs, _ = self.cell(xs)
-        note(hs=hs)
+        hs = note(hs=hs)
         return self.readout(hs)
 
 
@@ -102,12 +102,12 @@ class ThroughOneVector(nn.Module):
         go = torch.full_like(word[:, :1], self.go)
         if targets is not None:
             hs, _ = self.writer(self.embed(torch.cat([go, targets[:, :-1]], dim=1)), h)
-            note(hs=hs)
+            hs = note(hs=hs)
             return self.readout(hs)
         ys, symbol = [], go
         for _ in range(word.shape[1]):
             hs, h = self.writer(self.embed(symbol), h)
-            note(hs=hs)
+            hs = note(hs=hs)
             ys.append(self.readout(hs))
             symbol = ys[-1].argmax(-1)
         return torch.cat(ys, dim=1)

@@ -1,0 +1,171 @@
+"""A language model of characters: layers of recurrent cells, and a readout.
+
+    x_t   = one_hot(character t)
+    h^1_t = cell^1(x_t, h^1_{t-1})
+    h^2_t = cell^2(h^1_t, h^2_{t-1})                 likewise for more layers
+    p(character t+1 = v) = softmax(W h^2_t + b)_v
+
+B texts, T characters, V in the alphabet, H hidden units. Dropout, where asked for, stands between
+the layers and before the readout, never along time (Zaremba, Sutskever and Vinyals, 2014).
+"""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from lecture_utils.models.fast_layers import along
+from lecture_utils.models.lstm import LSTMCell
+from lecture_utils.models.recurrent import Stack, State
+
+KEEPING_LSTM = partial(LSTMCell, forget_bias=1)
+
+
+class CharLM(nn.Module):
+    """Characters (B, T) -> logits (B, T, V) of each next one, and the last state of each layer.
+
+    cell(input_size, hidden_size): makes a layer's cell; an LSTM that starts out keeping by default.
+    """
+
+    def __init__(
+        self,
+        vocab_size: int,
+        hidden_size: int,
+        layers: int = 2,
+        cell: Callable[[int, int], nn.Module] = KEEPING_LSTM,
+        dropout: float = 0.0,
+    ):
+        super().__init__()
+        sizes = [vocab_size] + [hidden_size] * (layers - 1)
+        self.stack = Stack([cell(size, hidden_size) for size in sizes])
+        self.readout = nn.Linear(hidden_size, vocab_size)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(
+        self, codes: Int[Tensor, "B T"], states: Sequence[State | None] | None = None
+    ) -> tuple[Float[Tensor, "B T V"], list[State]]:
+        """The fast way: layer by layer, nothing noted."""
+        xs, ends = self._one_hot(codes), []
+        states = [None] * len(self.stack.cells) if states is None else states
+        for cell, state in zip(self.stack.cells, states, strict=True):
+            hs, end = along(cell, xs, state)
+            xs = self.dropout(hs)
+            ends.append(end)
+        return self.readout(xs), ends
+
+    def by_steps(
+        self, codes: Int[Tensor, "B T"], states: Sequence[State | None] | None = None
+    ) -> tuple[Float[Tensor, "B T V"], list[State]]:
+        """The same, step by step and without dropout: to trace, to generate.
+
+        Under `trace(model)` the values of layer k are noted as "stack.cells.k.c" and the like.
+        """
+        hs, ends = self.stack.by_steps(self._one_hot(codes), states)
+        return self.readout(hs), ends
+
+    def _one_hot(self, codes):
+        V = self.readout.out_features
+        if codes.numel() == 0 or codes.min() < 0 or codes.max() >= V:
+            raise ValueError(
+                f"codes of shape {tuple(codes.shape)}: at least one character, each 0 to {V - 1}"
+            )
+        return nn.functional.one_hot(codes, V).to(self.readout.weight.dtype)
+
+
+class Carried(nn.Module):
+    """A language model on B texts at once, chunk after chunk: each begins where the last ended.
+
+    The state between chunks belongs to what is saved, so that a run can stop and go on.
+    """
+
+    def __init__(self, model: CharLM, batch_size: int):
+        super().__init__()
+        self.model = model
+        for name, part in self._names([cell.start(batch_size) for cell in model.stack.cells]):
+            self.register_buffer(name, part)
+
+    def loss(self, chunk: Int[Tensor, "B T_and_1"]) -> Float[Tensor, ""]:
+        """Mean cross-entropy in nats of characters 1 to T; the gradient stops before the chunk."""
+        states = [cell.start(len(chunk)) for cell in self.model.stack.cells]  # for their form
+        states = [
+            tuple(getattr(self, f"state_{k}_{j}") for j in range(len(state)))
+            if isinstance(state, tuple)
+            else getattr(self, f"state_{k}_0")
+            for k, state in enumerate(states)
+        ]
+        logits, ends = self.model(chunk[:, :-1], states)
+        for name, part in self._names(ends):
+            getattr(self, name).copy_(part.detach())
+        return nn.functional.cross_entropy(logits.flatten(0, 1), chunk[:, 1:].flatten())
+
+    @staticmethod
+    def _names(states):
+        for k, state in enumerate(states):
+            for j, part in enumerate(state if isinstance(state, tuple) else (state,)):
+                yield f"state_{k}_{j}", part
+
+
+def chunks(codes: np.ndarray, batch_size: int, length: int) -> list[Int[Tensor, "B T_and_1"]]:
+    """Cut a text into `batch_size` long streams, and these into chunks that follow on one another.
+
+    Character T of a chunk is the first of the next. What does not fill a chunk is left out.
+    """
+    steps = (len(codes) // batch_size - 1) // length
+    if steps < 1:
+        raise ValueError(
+            f"{len(codes)} characters are too few for {batch_size} streams of {length} + 1: "
+            "take a longer text, or fewer or shorter streams"
+        )
+    width = len(codes) // batch_size
+    streams = torch.as_tensor(codes[: batch_size * width]).view(batch_size, width)
+    return [streams[:, k * length : (k + 1) * length + 1] for k in range(steps)]
+
+
+@torch.no_grad()
+def bits_per_character(model: CharLM, codes: np.ndarray, streams: int = 16) -> float:
+    """Mean -log2 p of a text, read in `streams` parts side by side, each from an empty memory."""
+    was_training = model.training
+    model.eval()
+    try:
+        states, total, count = None, 0.0, 0
+        for chunk in chunks(codes, streams, 250):
+            logits, states = model(chunk[:, :-1], states)
+            target = chunk[:, 1:].flatten()
+            total += nn.functional.cross_entropy(
+                logits.flatten(0, 1), target, reduction="sum"
+            ).item()
+            count += target.numel()
+    finally:
+        model.train(was_training)
+    return total / count / math.log(2)
+
+
+def sample(
+    model: CharLM,
+    prompt: Sequence[int],
+    length: int,
+    rng: np.random.Generator,
+    temperature: float = 1.0,
+) -> Iterator[int]:
+    """`length` characters after the prompt, each drawn from softmax(logits / temperature).
+
+    temperature 0 takes the likeliest. ValueError for an empty prompt or a negative temperature.
+    """
+    if not temperature >= 0:
+        raise ValueError(f"temperature is {temperature}: give 0 (the likeliest) or more")
+    codes, states = torch.tensor([list(prompt)], dtype=torch.long), None
+    for _ in range(length):
+        with torch.no_grad():
+            logits, states = model.by_steps(codes, states)
+        scores = logits[0, -1].double().numpy()
+        if temperature:
+            p = np.exp((scores - scores.max()) / temperature)
+            code = int(rng.choice(len(p), p=p / p.sum()))
+        else:
+            code = int(scores.argmax())
+        yield code
+        codes = torch.tensor([[code]])

@@ -1,0 +1,117 @@
+"""Train a character model of lesson 06 on one of its corpora.
+
+    python -m lecture_utils.recipes char_lm code
+    python -m lecture_utils.recipes char_lm prose
+    python -m lecture_utils.recipes char_lm code --cell rnn
+
+Two layers, 64 streams of text side by side in chunks of 100 characters, the state carried on, Adam
+with a warm start and a cosine to zero, gradient clipped to norm 1. The run is saved as it goes, and
+the same command goes on after an interrupt; hours on a processor, minutes on a GPU.
+"""
+
+import argparse
+import json
+import math
+from functools import partial
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+import torch
+
+from lecture_utils.datasets import corpora
+from lecture_utils.datasets.corpora import ALPHABET
+from lecture_utils.models import char_lm
+from lecture_utils.models.rnn import RNNCell
+from lecture_utils.recipes._card import card
+from lecture_utils.runtime import seed
+from lecture_utils.training.checkpoints import save, save_experiment
+from lecture_utils.training.fit import fit
+
+NAME = "char_lm"
+CORPORA = {"code": corpora.python_code, "prose": corpora.prose}
+CELLS = {"lstm": char_lm.KEEPING_LSTM, "rnn": RNNCell}
+STREAMS, LENGTH, RATE, WARM = 64, 100, 2e-3, 200
+PROMPTS = {"code": "def ", "prose": '"'}
+
+
+def model(hidden: int, cell: str = "lstm", dropout: float = 0.0) -> char_lm.CharLM:
+    return char_lm.CharLM(len(ALPHABET), hidden, cell=CELLS[cell], dropout=dropout)
+
+
+def factor(index: int, steps: int) -> float:
+    """Of the learning rate at step `index`: up in a straight line, down along a cosine."""
+    if index <= WARM:
+        return index / WARM
+    return 0.5 * (1 + math.cos(math.pi * (index - WARM) / max(1, steps - WARM)))
+
+
+def main(argv: list[str]) -> None:
+    parser = argparse.ArgumentParser(
+        prog=f"python -m lecture_utils.recipes {NAME}", description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    parser.add_argument("corpus", choices=CORPORA)
+    parser.add_argument("--cell", choices=CELLS, default="lstm")
+    parser.add_argument("--hidden", type=int, default=320)
+    parser.add_argument("--dropout", type=float, default=0.0)
+    parser.add_argument("--epochs", type=float, default=12)
+    parser.add_argument("--threads", type=int, default=2, help="of the processor")
+    parser.add_argument("--output", help="checkpoint name, or a path (default: by corpus and cell)")
+    parser.add_argument("--run", help="file that the run is kept in (default: beside the output)")
+    options = parser.parse_args(argv)
+    output = options.output or f"{NAME}_{options.corpus}" + (
+        "" if options.cell == "lstm" else f"_{options.cell}"
+    )
+    kept = Path(options.run or f"{output}.run.safetensors")
+
+    seed(0, threads=options.threads)
+    read = CORPORA[options.corpus]
+    codes = {part: ALPHABET.encode(read(part)) for part in corpora.PARTS}
+    batches = char_lm.chunks(codes["train"], STREAMS, LENGTH)
+    steps = round(options.epochs * len(batches))
+    network = model(options.hidden, options.cell, options.dropout)
+    carried = char_lm.Carried(network, STREAMS)
+    diary = kept.with_suffix(".jsonl")
+    start = perf_counter()
+    for step in fit(
+        carried, batches, loss=lambda carried, chunk: carried.loss(chunk), steps=steps,
+        optimizer=torch.optim.Adam(network.parameters(), RATE), clip=1.0,
+        schedule=partial(factor, steps=steps), save_to=kept, save_every=250,
+    ):  # fmt: skip
+        if step.index % 500 == 0 or step.index in (10, 30, 100, 250) or step.index == steps:
+            bits = char_lm.bits_per_character(network, codes["validation"][:100_000])
+            entry = {
+                "step": step.index, "loss": round(step.loss / math.log(2), 4),
+                "validation": round(bits, 4), "seconds": round(step.seconds),
+                "sample": says(network, PROMPTS[options.corpus]),
+            }  # fmt: skip
+            with diary.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(entry) + "\n")
+    entries = [json.loads(line) for line in diary.read_text(encoding="utf-8").splitlines()]
+    rows = list({entry["step"]: entry for entry in entries}.values())  # after a restart: the later
+    metrics = {
+        f"{part}, bits per character": round(char_lm.bits_per_character(network, codes[part]), 4)
+        for part in ("validation", "test")
+    }
+    about = card(
+        NAME, argv, seed=0, steps=steps, metrics=metrics, seconds=rows[-1]["seconds"],
+        data=f"corpora.{read.__name__}('train'), {len(codes['train']):,} characters",
+        hidden=options.hidden, dropout=options.dropout, cell=options.cell,
+    )  # fmt: skip
+    save(output, network, about, float16=True)
+    save_experiment(output, rows, about)
+    print(*(f"{name}: {value}" for name, value in metrics.items()), sep="\n")
+    print(f"{perf_counter() - start:.0f} s in this run")
+
+
+def says(network: char_lm.CharLM, prompt: str, length: int = 200) -> str:
+    """The prompt and what follows, drawn at temperature 0.7, always with the same dice."""
+    was_training = network.training
+    network.eval()
+    drawn = char_lm.sample(
+        network, ALPHABET.encode(prompt), length, np.random.default_rng(0), temperature=0.7
+    )
+    text = prompt + ALPHABET.decode(drawn)
+    network.train(was_training)
+    return text
