@@ -10,8 +10,9 @@ the layers and before the readout, never along time (Zaremba, Sutskever and Viny
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -21,6 +22,7 @@ from torch import Tensor, nn
 from lecture_utils.models.fast_layers import along
 from lecture_utils.models.lstm import LSTMCell
 from lecture_utils.models.recurrent import Stack, State
+from lecture_utils.trace import trace
 
 KEEPING_LSTM = partial(LSTMCell, forget_bias=1)
 
@@ -86,7 +88,7 @@ class Carried(nn.Module):
         super().__init__()
         self.model = model
         for name, part in self._names([cell.start(batch_size) for cell in model.stack.cells]):
-            self.register_buffer(name, part)
+            self.register_buffer(name, part.clone())  # h and c may start as one tensor
 
     def loss(self, chunk: Int[Tensor, "B T_and_1"]) -> Float[Tensor, ""]:
         """Mean cross-entropy in nats of characters 1 to T; the gradient stops before the chunk."""
@@ -142,6 +144,67 @@ def bits_per_character(model: CharLM, codes: np.ndarray, streams: int = 16) -> f
     finally:
         model.train(was_training)
     return total / count / math.log(2)
+
+
+class Watched(NamedTuple):
+    """What `watch` saw: T characters, all cells of all layers side by side, V in the alphabet."""
+
+    values: dict[str, Float[np.ndarray, "T cells"]]
+    log_probabilities: Float[np.ndarray, "T V"]  # of the character after each, in nats
+
+    def of_next(self, codes: Int[np.ndarray, "T"]) -> Float[np.ndarray, "T_minus_1"]:
+        """log p that each character gave to the one that came after it."""
+        return self.log_probabilities[np.arange(len(codes) - 1), codes[1:]]
+
+
+@torch.no_grad()
+def watch(
+    model: CharLM,
+    codes: Int[np.ndarray, "T"],
+    names: Sequence[str] = ("c",),
+    change: Mapping[str, Callable] | None = None,
+    stretch: int = 4000,
+    warm: int = 300,
+) -> Watched:
+    """Read a text step by step and keep what the cells note, such as c, or the gates i, f and o.
+
+    change: as in `trace`, to set cells to other values on their way.
+    stretch: longer texts are read in stretches of this length side by side, each begun `warm`
+        characters earlier to fill the memory (the first, with the end of the text): faster, and
+        after some hundred characters all but the same.
+    """
+    T = len(codes)
+    if T <= stretch:
+        places, warm = np.arange(T)[None], 0
+    else:
+        starts = np.append(np.arange(0, T - stretch, stretch), T - stretch)
+        places = (starts[:, None] + np.arange(-warm, stretch)) % T
+    was_training = model.training
+    model.eval()
+    try:
+        with trace(model, only=names, change=change) as log:
+            logits, _ = model.by_steps(torch.as_tensor(codes[places]))
+    finally:
+        model.train(was_training)
+    read = places[:, warm:].reshape(-1)
+
+    def in_order(seen):
+        """(B, steps, N), stretches side by side -> (T, N); where they overlap, the later one."""
+        seen = seen[:, warm:].reshape(len(read), -1)
+        result = np.empty((T, seen.shape[1]), np.float32)
+        result[read] = seen
+        return result
+
+    layers = range(len(model.stack.cells))
+    return Watched(
+        {
+            name: np.concatenate(
+                [in_order(log.stack(f"stack.cells.{k}.{name}", dim=1).numpy()) for k in layers], 1
+            )
+            for name in names
+        },
+        in_order(torch.log_softmax(logits, dim=2).numpy()),
+    )
 
 
 def sample(
