@@ -163,22 +163,18 @@ def watch(
     codes: Int[np.ndarray, "T"],
     names: Sequence[str] = ("c",),
     change: Mapping[str, Callable] | None = None,
-    stretch: int = 4000,
+    stretch: int = 1000,
     warm: int = 300,
 ) -> Watched:
     """Read a text step by step and keep what the cells note, such as c, or the gates i, f and o.
 
     change: as in `trace`, to set cells to other values on their way.
-    stretch: longer texts are read in stretches of this length side by side, each begun `warm`
-        characters earlier to fill the memory (the first, with the end of the text): faster, and
-        after some hundred characters all but the same.
+    stretch, warm: a text of more than stretch + warm characters is read in stretches side by side,
+        each begun `warm` characters earlier to fill the memory: much faster, and all but the same.
     """
-    T = len(codes)
-    if T <= stretch:
-        places, warm = np.arange(T)[None], 0
-    else:
-        starts = np.append(np.arange(0, T - stretch, stretch), T - stretch)
-        places = (starts[:, None] + np.arange(-warm, stretch)) % T
+    T, length = len(codes), min(len(codes), stretch + warm)
+    starts = np.append(np.arange(0, T - length, stretch), T - length)
+    places = starts[:, None] + np.arange(length)
     was_training = model.training
     model.eval()
     try:
@@ -186,13 +182,12 @@ def watch(
             logits, _ = model.by_steps(torch.as_tensor(codes[places]))
     finally:
         model.train(was_training)
-    read = places[:, warm:].reshape(-1)
 
     def in_order(seen):
-        """(B, steps, N), stretches side by side -> (T, N); where they overlap, the later one."""
-        seen = seen[:, warm:].reshape(len(read), -1)
-        result = np.empty((T, seen.shape[1]), np.float32)
-        result[read] = seen
+        """(B, length, N), stretches side by side -> (T, N); of the first also the warm-up."""
+        result = np.empty((T, seen.shape[2]), np.float32)
+        result[:warm] = seen[0, :warm]
+        result[places[:, warm:]] = seen[:, warm:]
         return result
 
     layers = range(len(model.stack.cells))

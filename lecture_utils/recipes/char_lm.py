@@ -25,6 +25,7 @@ from lecture_utils.models import char_lm
 from lecture_utils.models.rnn import RNNCell
 from lecture_utils.recipes._card import card
 from lecture_utils.runtime import seed
+from lecture_utils.training import checkpoints
 from lecture_utils.training.checkpoints import save, save_experiment
 from lecture_utils.training.fit import fit
 
@@ -37,6 +38,14 @@ PROMPTS = {"code": "def ", "prose": '"'}
 
 def model(hidden: int, cell: str = "lstm", dropout: float = 0.0) -> char_lm.CharLM:
     return char_lm.CharLM(len(ALPHABET), hidden, cell=CELLS[cell], dropout=dropout)
+
+
+def shipped(name: str) -> char_lm.CharLM:
+    """The trained model of this name, as it ships, or at a path without its ending."""
+    about = checkpoints.card(name)
+    network = model(about["hidden"], about["cell"])
+    checkpoints.load(name, network)
+    return network.eval()
 
 
 def factor(index: int, steps: int) -> float:

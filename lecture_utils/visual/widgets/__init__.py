@@ -1,6 +1,7 @@
 """The widgets of the course. Each takes arrays and strings, runs in the browser, has a poster."""
 
 from lecture_utils.visual.widgets.bptt_film import BPTTFilm
+from lecture_utils.visual.widgets.cell_explorer import CellExplorer, Context, Found, Reading
 from lecture_utils.visual.widgets.cell_programmer import CellProgrammer
 from lecture_utils.visual.widgets.cell_wiring import CellWiring, Wiring
 from lecture_utils.visual.widgets.gate_stepper import GateStepper
@@ -9,6 +10,6 @@ from lecture_utils.visual.widgets.rnn_stepper import RNNStepper
 from lecture_utils.visual.widgets.training_scrubber import TrainingScrubber
 
 __all__ = [
-    "BPTTFilm", "CellProgrammer", "CellWiring", "GateStepper", "GradientFlow", "RNNStepper",
-    "TrainingScrubber", "Wiring",
+    "BPTTFilm", "CellExplorer", "CellProgrammer", "CellWiring", "Context", "Found", "GateStepper",
+    "GradientFlow", "RNNStepper", "Reading", "TrainingScrubber", "Wiring",
 ]

@@ -1,0 +1,184 @@
+"""What the cells of the shipped character models know: the survey of lesson 06, and its explorer.
+
+For code and for prose, on test text: the best cell for each feature, chosen on one half of the text
+and scored on the other, with controls, and what all cells together know (`training.probes`).
+Cells 0 .. H-1 are those of the first layer, H .. 2H-1 those of the second.
+"""
+
+import argparse
+from functools import cache
+from time import perf_counter
+from typing import NamedTuple
+
+import numpy as np
+from tqdm import tqdm
+
+from lecture_utils.datasets import corpora, labels
+from lecture_utils.datasets.corpora import ALPHABET, plain
+from lecture_utils.datasets.dialogue import dialogue
+from lecture_utils.datasets.text import story
+from lecture_utils.models.char_lm import CharLM, watch
+from lecture_utils.recipes._card import card
+from lecture_utils.recipes.char_lm import shipped
+from lecture_utils.runtime import seed
+from lecture_utils.training import probes
+from lecture_utils.training.checkpoints import experiment, save_experiment
+from lecture_utils.visual.widgets.cell_explorer import CellExplorer, Context, Found, Reading
+
+NAME = "hidden_cells"
+CHECKPOINTS = {"code": "char_lm_code", "prose": "char_lm_prose"}
+LABELS = {"code": labels.code_labels, "prose": labels.prose_labels}
+GATES = ("i", "f", "o")
+SMALL = {"stretch": 250, "warm": 250}  # for a page of text
+
+
+@cache
+def network(corpus: str) -> CharLM:
+    if corpus not in CHECKPOINTS:
+        raise ValueError(f"there is no model of {corpus!r}: choose from {', '.join(CHECKPOINTS)}")
+    return shipped(CHECKPOINTS[corpus])
+
+
+def held_out(corpus: str, characters: int) -> str:
+    """Test text of one kind throughout, so that its halves can be compared.
+
+    code: whole modules, every other one from the back of the list, in turns. prose: dialogue and
+    the story's last chapters, paragraph by paragraph in turns.
+    """
+    if corpus == "code":
+        pieces = list(corpora.python_files("test").values())
+        pieces = pieces[::2] + pieces[1::2]
+    else:
+        talk = dialogue(characters, seed=corpora.PARTS.index("test")).text.split("\n\n")
+        tale = "\n\n\n".join(story().split("\n\n\n")[-2:]).split("\n\n")
+        every = max(1, len(talk) // len(tale))
+        pieces = []
+        for k, paragraph in enumerate(talk):
+            pieces.append(paragraph + "\n\n")
+            if k % every == 0 and k // every < len(tale):
+                pieces.append(tale[k // every] + "\n\n")
+    text = ""
+    for piece in pieces:
+        if len(text) + len(piece) <= characters:
+            text += piece
+    return text
+
+
+def contexts(text: str, values: np.ndarray, count: int = 6, width: int = 30) -> list[Context]:
+    """Where a cell is highest and lowest in a text: `count` places each, none near another."""
+    found = []
+    for order in (np.argsort(-values, kind="stable"), np.argsort(values, kind="stable")):
+        taken: list[int] = []
+        for t in order:
+            if all(abs(t - other) > 2 * width for other in taken):
+                taken.append(int(t))
+                start = max(0, t - width)
+                piece = slice(start, t + width)
+                found.append(Context(text[piece], values[piece], int(t - start)))
+            if len(taken) == count:
+                break
+    return found
+
+
+def ranked(corpus: str) -> list[Found]:
+    """The survey's finds, those that beat their control by most first."""
+    table = experiment(NAME)
+    here = [k for k in range(len(table["cell"])) if table["corpus"][k] == corpus]
+    here.sort(key=lambda k: table["control"][k] - table["score"][k])
+    return [
+        Found(
+            str(table["feature"][k]), int(table["cell"][k]), float(table["score"][k]),
+            str(table["kind"][k]), int(table["direction"][k]), float(table["control"][k]),
+        )
+        for k in here
+    ]  # fmt: skip
+
+
+def explorer(corpus: str, text: str, title: str = "", seen: tuple | None = None) -> CellExplorer:
+    """The cell explorer on a text, with the shipped model of a corpus.
+
+    seen: a longer text and all its cells' values (T, cells), to take top contexts from.
+    """
+    model, finds = network(corpus), ranked(corpus)
+    known = list(dict.fromkeys(found.cell for found in finds))
+
+    def read(text):
+        text = plain(text)
+        codes = ALPHABET.encode(text)
+        watched = watch(model, codes, ("c", *GATES), **SMALL)
+        gates = np.stack([watched.values[name] for name in GATES], axis=2)
+        return watched, gates
+
+    def features(text):
+        try:
+            found = LABELS[corpus](text)
+        except ValueError:  # half a statement, say
+            return {}
+        return {name: values for name, values in found.items() if np.ptp(values.astype(float)) > 0}
+
+    def reading(typed):
+        watched, gates = read(typed)
+        return Reading(watched.values["c"], likeliest(watched.log_probabilities),
+                       features(plain(typed)), lambda cell: gates[:, cell])  # fmt: skip
+
+    watched, gates = read(text)
+    return CellExplorer(
+        text, watched.values["c"], likeliest(watched.log_probabilities),
+        features=features(text), ranked=finds, gates={cell: gates[:, cell] for cell in known},
+        contexts={} if seen is None else {c: contexts(seen[0], seen[1][:, c]) for c in known},
+        gates_of=lambda cell: gates[:, cell], read=reading, title=title,
+    )  # fmt: skip
+
+
+def likeliest(log_p: np.ndarray, count: int = 5) -> tuple[list[str], np.ndarray]:
+    """The likeliest next characters after each one, and their probabilities."""
+    order = np.argsort(-log_p, axis=1, kind="stable")[:, :count]
+    return [ALPHABET.decode(row) for row in order], np.exp(np.take_along_axis(log_p, order, 1))
+
+
+class Survey(NamedTuple):
+    """Of one corpus: the test text, its labels, all cells' values, and what was found."""
+
+    text: str
+    features: dict[str, np.ndarray]
+    values: np.ndarray
+    survey: probes.Survey
+
+
+def survey(corpus: str, characters: int, draws: int = 99) -> Survey:
+    text = held_out(corpus, characters)
+    values = watch(network(corpus), ALPHABET.encode(text)).values["c"]
+    features = LABELS[corpus](text)
+    return Survey(
+        text, features, values,
+        probes.find_cells(values, features, np.random.default_rng(0), draws=draws),
+    )  # fmt: skip
+
+
+def main(argv: list[str]) -> None:
+    parser = argparse.ArgumentParser(
+        prog=f"python -m lecture_utils.recipes {NAME}", description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    parser.add_argument("--characters", type=int, default=150_000, help="of each test text")
+    parser.add_argument("--output", default=NAME, help="experiment name, or a path")
+    options = parser.parse_args(argv)
+    seed(0)
+    start, rows, metrics = perf_counter(), [], {}
+    for corpus in tqdm(CHECKPOINTS, unit="corpus"):
+        of = survey(corpus, options.characters)
+        share = probes.interpretable_share(of.survey)
+        metrics[f"{corpus}, interpretable cells"] = round(share, 4)
+        for found in of.survey.found:
+            ceiling = probes.linear_probe(of.values, of.features[found.feature])
+            row = {name: round(value, 4) if isinstance(value, float) else value
+                   for name, value in found._asdict().items()}  # fmt: skip
+            rows.append({"corpus": corpus, **row, "ceiling": round(ceiling, 4)})
+            metrics[f"{corpus}, {found.feature}"] = row["score"]
+    save_experiment(
+        options.output, rows,
+        card(NAME, argv, seed=0, steps=0, metrics=metrics, seconds=perf_counter() - start,
+             data=f"test parts of corpora.python_code and corpora.prose, {options.characters:,} "
+             "characters each"),
+    )  # fmt: skip
+    print(*(f"{name}: {value}" for name, value in metrics.items()), sep="\n")

@@ -1,0 +1,156 @@
+"""Figures of lesson 06: what a character model has learned, and what its cells know."""
+
+import numpy as np
+
+from lecture_utils.visual.style import COLOURS, SERIES, Picture, described, picture
+
+GREY = "#555555"
+
+
+def bits(groups: dict[str, dict[str, float]]) -> Picture:
+    """Bits per character, a panel per corpus, a bar per model, the best at the bottom."""
+    most = max(map(len, groups.values()))
+    figure, axes = picture(9.0, 0.28 * most + 0.9, 1, len(groups), squeeze=False)
+    said = []
+    for ax, (corpus, values) in zip(axes[0], groups.items()):
+        names = sorted(values, key=values.get, reverse=True)
+        colours = [COLOURS["hidden" if _is_network(name) else "soft"] for name in names]
+        ax.barh(names, [values[name] for name in names], color=colours, height=0.72)
+        for name in names:
+            ax.annotate(f"{values[name]:.2f}", (values[name], name), (3, 0), va="center",
+                        textcoords="offset points", fontsize=8)  # fmt: skip
+        ax.invert_yaxis()
+        ax.set_title(corpus, fontsize=10)
+        ax.set_xlabel("bits per character")
+        ax.spines["left"].set_visible(False)
+        ax.tick_params(axis="y", length=0)
+        said.append(f"{corpus}: " + ", ".join(f"{name} {values[name]:.2f}" for name in names))
+    return described(figure, "Bits per character on test text. " + "; ".join(said) + ".")
+
+
+def _is_network(name):
+    return name.startswith(("LSTM", "RNN"))
+
+
+def two_groups(
+    values: np.ndarray, label: np.ndarray, feature: str, cell: int, auc: float
+) -> Picture:
+    """A cell's values where a feature holds and where it does not, as two histograms."""
+    figure, ax = picture(7.5, 2.5)
+    edges = np.linspace(values.min(), values.max(), 61)
+    for name, here, colour in (
+        (f"not {feature}", ~label, COLOURS["reference"]), (feature, label, COLOURS["cell"]),
+    ):  # fmt: skip
+        ax.hist(values[here], edges, density=True, color=colour, alpha=0.65, label=name)
+    ax.set(xlabel=f"value of cell {cell}", ylabel="density", yticks=[])
+    ax.legend(frameon=False, fontsize=9)
+    return described(
+        figure,
+        f"Values of cell {cell}: where {feature}, their mean is {values[label].mean():.2f}, "
+        f"elsewhere {values[~label].mean():.2f}; AUC {auc:.3f}.",
+    )
+
+
+def survey(found, ceilings: dict[str, float]) -> Picture:
+    """For each feature the best cell's score on held-out text, its interval, controls and ceiling.
+
+    found: rows with feature, kind, cell, score, low, high, control, shuffled (`probes.Found`).
+    """
+    figure, ax = picture(8.4, 0.36 * len(found) + 1.0)
+    rows = np.arange(len(found))
+    interval = np.array([[f.score - f.low, f.high - f.score] for f in found]).T.clip(0)
+    ax.errorbar([f.score for f in found], rows, xerr=interval, fmt="o", ms=7, lw=1.6,
+                color=COLOURS["cell"], ecolor=COLOURS["cell"], label="best cell, 95 % interval")
+    for label, style, colour, size, values in (
+        ("all cells together", "|", COLOURS["hidden"], 14, [ceilings[f.feature] for f in found]),
+        ("feature displaced", "x", GREY, 6, [f.control for f in found]),
+        ("feature shuffled", ".", COLOURS["reference"], 6, [f.shuffled for f in found]),
+    ):  # fmt: skip
+        ax.plot(values, rows, style, color=colour, ms=size, mew=1.8, label=label)
+    ax.set_yticks(rows, [f"{f.feature}  ({f.kind})" for f in found], fontsize=9)
+    ax.invert_yaxis()
+    ax.set(xlim=(0, 1.02), xlabel="score on held-out text")
+    ax.grid(axis="y", color="#EEEEEE")
+    ax.set_axisbelow(True)
+    ax.legend(frameon=False, fontsize=9, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return described(
+        figure,
+        "Scores of the best cell per feature: "
+        + ", ".join(f"{f.feature} {f.score:.2f} (displaced {f.control:.2f})" for f in found)
+        + ".",
+    )
+
+
+def effects(names: dict[str, tuple[float, np.ndarray]], what: str) -> Picture:
+    """What switching one cell off does, beside the same for random cells; a row per experiment.
+
+    names: row -> (effect of the cell, effects of the random cells).
+    """
+    figure, ax = picture(8.0, 0.5 * len(names) + 1.0)
+    said = []
+    for row, (name, (own, others)) in enumerate(names.items()):
+        jitter = row + np.linspace(-0.22, 0.22, len(others))
+        ax.plot(others, jitter, "o", ms=4, color=COLOURS["reference"], alpha=0.6, mec="none",
+                label="random cells" if row == 0 else None)  # fmt: skip
+        ax.plot(own, row, "D", ms=9, color=COLOURS["cell"], label="the cell" if row == 0 else None)
+        said.append(f"{name}: {own:+.3f}, random cells {others.min():+.3f} to {others.max():+.3f}")
+    ax.axvline(0, color=GREY, lw=1)
+    ax.set_yticks(range(len(names)), names, fontsize=9)
+    ax.invert_yaxis()
+    ax.set_xlabel(what)
+    ax.legend(frameon=False, fontsize=9, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return described(figure, f"{what[0].upper()}{what[1:]}. {'; '.join(said)}.")
+
+
+def saturation(gates: dict[str, np.ndarray], layers: int) -> Picture:
+    """For each gate a panel: share of the time above 0.9 against share below 0.1, a dot per cell.
+
+    gates: name -> (T, cells) of all layers side by side.
+    """
+    figure, axes = picture(9.0, 3.2, 1, len(gates), sharey=True)
+    said = []
+    for ax, (name, values) in zip(axes, gates.items()):
+        left, right = (values < 0.1).mean(0), (values > 0.9).mean(0)
+        for layer, (x, y) in enumerate(zip(np.split(right, layers), np.split(left, layers))):
+            ax.plot(x, y, "o", ms=5, mec="none", alpha=0.55, color=SERIES[layer],
+                    label=f"layer {layer + 1}")  # fmt: skip
+            said.append(f"{name}, layer {layer + 1}: open {x.mean():.0%}, closed {y.mean():.0%}")
+        ax.plot([0, 1], [1, 0], color="#CCCCCC", lw=1, zorder=0)
+        ax.set(title=name, xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), xlabel="time open (above 0.9)")
+        ax.title.set_fontsize(10)
+    axes[0].set_ylabel("time closed (below 0.1)")
+    axes[-1].legend(frameon=False, fontsize=9)
+    return described(figure, "Gates and their extremes, means over cells. " + "; ".join(said) + ".")
+
+
+def closing(curves: dict[str, dict[str, tuple]]) -> Picture:
+    """Probability of the right closing mark against its distance: panel -> model -> (x, p)."""
+    figure, axes = picture(9.0, 3.0, 1, len(curves), sharey=True, squeeze=False)
+    said = []
+    for ax, (panel, models) in zip(axes[0], curves.items()):
+        for (name, (x, p)), colour in zip(models.items(), SERIES):
+            ax.plot(x, p, "o-", ms=4, color=colour, label=name)
+            said.append(f"{panel}, {name}: {p[0]:.2f} at {x[0]}, {p[-1]:.2f} from {x[-1]}")
+        ax.set(xscale="log", title=panel, xlabel="characters since the opening mark", ylim=(0, 1))
+        ax.title.set_fontsize(10)
+        ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes[0, 0].set_ylabel("probability of the\nright closing mark")
+    axes[0, -1].legend(frameon=False, fontsize=9, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return described(figure, f"Probability of the closing mark by distance. {'; '.join(said)}.")
+
+
+def context(curves: dict[str, tuple], levels: dict[str, float]) -> Picture:
+    """Bits of a character against how many characters before it were read: model -> (x, bits)."""
+    figure, ax = picture(7.5, 3.0)
+    for (name, (x, values)), colour in zip(curves.items(), SERIES):
+        ax.plot(x, values, "o-", ms=4, color=colour, label=name)
+    for name, level in levels.items():
+        ax.axhline(level, color=COLOURS["reference"], ls="--", lw=1, zorder=0)
+        ax.annotate(name, (1, level), (-2, 3), xycoords=("axes fraction", "data"), ha="right",
+                    textcoords="offset points", fontsize=8, color=GREY)  # fmt: skip
+    ax.set(xscale="log", xlabel="characters read before", ylabel="bits per character")
+    ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    ax.legend(frameon=False, fontsize=9)
+    said = [f"{name}: {v[0]:.2f} after {x[0]}, {v[-1]:.2f} after {x[-1]}"
+            for name, (x, v) in curves.items()]  # fmt: skip
+    return described(figure, "Bits per character by length of context. " + "; ".join(said) + ".")
