@@ -40,28 +40,36 @@ def network(corpus: str) -> CharLM:
 
 
 def held_out(corpus: str, characters: int) -> str:
-    """Test text of one kind throughout, so that its halves can be compared.
+    """Test text whose two halves are of the same kind, about so many characters, in whole pieces.
 
-    code: whole modules, every other one from the back of the list, in turns. prose: dialogue and
-    the story's last chapters, paragraph by paragraph in turns.
+    code: modules, every other one from the list, then the rest. prose: in each half dialogue, and
+    one of the story's last two chapters.
     """
     if corpus == "code":
-        pieces = list(corpora.python_files("test").values())
-        pieces = pieces[::2] + pieces[1::2]
-    else:
-        talk = dialogue(characters, seed=corpora.PARTS.index("test")).text.split("\n\n")
-        tale = "\n\n\n".join(story().split("\n\n\n")[-2:]).split("\n\n")
-        every = max(1, len(talk) // len(tale))
-        pieces = []
-        for k, paragraph in enumerate(talk):
-            pieces.append(paragraph + "\n\n")
-            if k % every == 0 and k // every < len(tale):
-                pieces.append(tale[k // every] + "\n\n")
-    text = ""
+        files = list(corpora.python_files("test").values())
+        return "".join(_first([*files[::2], *files[1::2]], characters))
+    chapters = story().rstrip("\n").split("\n\n\n")[-2:]
+    talk = dialogue(2 * characters, seed=corpora.PARTS.index("test")).text.split("\n\n")
+    halves = talk[: len(talk) // 2], talk[len(talk) // 2 :]
+    return "".join(
+        "\n\n".join([*_first(half, characters // 2 - len(chapter)), chapter]) + "\n\n\n"
+        for half, chapter in zip(halves, chapters)
+    )
+
+
+def last_chapter() -> str:
+    """The story's end, which no model of the course has learned from."""
+    return story().rstrip("\n").split("\n\n\n")[-1]
+
+
+def _first(pieces, characters):
+    """As many as fit, those that are too long for what is left passed over."""
+    taken, left = [], characters
     for piece in pieces:
-        if len(text) + len(piece) <= characters:
-            text += piece
-    return text
+        if len(piece) <= left:
+            taken.append(piece)
+            left -= len(piece)
+    return taken
 
 
 def contexts(text: str, values: np.ndarray, count: int = 6, width: int = 30) -> list[Context]:
@@ -83,7 +91,8 @@ def contexts(text: str, values: np.ndarray, count: int = 6, width: int = 30) -> 
 def ranked(corpus: str) -> list[Found]:
     """The survey's finds, those that beat their control by most first."""
     table = experiment(NAME)
-    here = [k for k in range(len(table["cell"])) if table["corpus"][k] == corpus]
+    beyond = table["score"] > table["control"]
+    here = [k for k in np.flatnonzero(beyond) if table["corpus"][k] == corpus]
     here.sort(key=lambda k: table["control"][k] - table["score"][k])
     return [
         Found(
