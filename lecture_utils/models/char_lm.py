@@ -204,7 +204,7 @@ def watch(
 
 def sample(
     model: CharLM,
-    prompt: Sequence[int],
+    prompt: Sequence[int] | Int[np.ndarray, "T"],
     length: int,
     rng: np.random.Generator,
     temperature: float = 1.0,

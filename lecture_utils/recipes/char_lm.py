@@ -40,7 +40,7 @@ def model(hidden: int, cell: str = "lstm", dropout: float = 0.0) -> char_lm.Char
     return char_lm.CharLM(len(ALPHABET), hidden, cell=CELLS[cell], dropout=dropout)
 
 
-def shipped(name: str) -> char_lm.CharLM:
+def shipped(name: str | Path) -> char_lm.CharLM:
     """The trained model of this name, as it ships, or at a path without its ending."""
     about = checkpoints.card(name)
     network = model(about["hidden"], about["cell"])

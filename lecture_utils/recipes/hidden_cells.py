@@ -112,7 +112,6 @@ def explorer(corpus: str, text: str, title: str = "", seen: tuple | None = None)
     known = list(dict.fromkeys(found.cell for found in finds))
 
     def read(text):
-        text = plain(text)
         codes = ALPHABET.encode(text)
         watched = watch(model, codes, ("c", *GATES), **SMALL)
         gates = np.stack([watched.values[name] for name in GATES], axis=2)
@@ -126,9 +125,10 @@ def explorer(corpus: str, text: str, title: str = "", seen: tuple | None = None)
         return {name: values for name, values in found.items() if np.ptp(values.astype(float)) > 0}
 
     def reading(typed):
+        typed = plain(typed.replace("\t", " "))  # character for character
         watched, gates = read(typed)
         return Reading(watched.values["c"], likeliest(watched.log_probabilities),
-                       features(plain(typed)), lambda cell: gates[:, cell])  # fmt: skip
+                       features(typed), lambda cell: gates[:, cell])  # fmt: skip
 
     watched, gates = read(text)
     return CellExplorer(

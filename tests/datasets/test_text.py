@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lecture_utils.datasets import text
+from lecture_utils.datasets import corpora, text
 from lecture_utils.datasets.text import Alphabet, known_words, latin1_chart, story
 
 SEEDED = settings(derandomize=True, deadline=None)  # the same examples on any machine, busy or not
@@ -207,14 +207,6 @@ def test_a_kept_file_is_read_from_the_folder_that_the_variable_names(downloads):
     downloads.mkdir()
     (downloads / "iso_8859-1.txt").write_bytes(CONTENT)
     assert text.latin1_file() == CONTENT.decode()
-    assert text.download_folder() == downloads
-
-
-def test_without_the_variable_downloads_go_to_the_users_cache(monkeypatch):
-    monkeypatch.delenv("LECTURE_DOWNLOADS", raising=False)
-    assert text.download_folder().name == "executable-lecture"
-    monkeypatch.setenv("LECTURE_DOWNLOADS", "")
-    assert text.download_folder().name == "executable-lecture"
 
 
 @pytest.mark.parametrize("spoil", [lambda b: b[:-1], lambda b: b.replace(b"32", b"23")])
@@ -246,23 +238,23 @@ def test_a_tampered_file_is_replaced_by_a_new_download(downloads, serve):
     assert files_in(downloads) == ["iso_8859-1.txt"]
 
 
-SUBSTITUTE = r"could not be fetched .*latin1_chart\(\) needs no network"
+SUBSTITUTE = r"use lecture_utils\.datasets\.text\.latin1_chart \(the same kind of table\) instead"
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "answer, left",
     [
-        {"body": b"<html>moved</html>"},
-        {"body": CONTENT[:10], "length": len(CONTENT)},
-        {"body": b"not here", "status": 404},
-        {"body": b""},
+        ({"body": b"<html>moved</html>"}, []),
+        ({"body": CONTENT[:10], "length": len(CONTENT)}, ["iso_8859-1.txt.part"]),
+        ({"body": b"not here", "status": 404}, []),
+        ({"body": b""}, []),
     ],
     ids=["another file", "connection lost half-way", "not found", "empty"],
 )
-def test_what_is_not_the_file_is_not_kept(downloads, serve, answer):
+def test_what_is_not_the_file_is_not_taken_for_it(downloads, serve, answer, left):
     with pytest.raises(OSError, match=SUBSTITUTE):
         text.download_latin1_file(serve(**answer))
-    assert files_in(downloads) == []
+    assert files_in(downloads) == left
     assert text.latin1_file() is None
 
 
@@ -284,3 +276,64 @@ def test_the_address_and_the_hash_are_those_of_the_lectures_file():
     """Six thousand characters of the W3C; nothing is fetched here."""
     assert text.LATIN1_FILE_URL.startswith("https://www.w3.org/")
     assert re.fullmatch("[0-9a-f]{64}", text.LATIN1_FILE_SHA256)
+
+
+# Larger texts ------------------------------------------------------------------------------------
+
+
+def test_tiny_shakespeare_is_taken_by_its_hash_and_kept_as_it_is(downloads, serve, monkeypatch):
+    play = b"First Citizen:\nSpeak, speak.\n"
+    monkeypatch.setattr(text, "TINY_SHAKESPEARE_SHA256", hashlib.sha256(play).hexdigest())
+    assert text.tiny_shakespeare(serve(play)) == play.decode()
+    assert text.tiny_shakespeare(nobody_listens()) == play.decode()
+    assert files_in(downloads) == ["tiny_shakespeare.txt"]
+
+
+def test_another_text_is_not_taken_for_tiny_shakespeare(downloads, serve):
+    known = "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"
+    with pytest.raises(OSError, match=rf"instead of {known}.*use lecture_utils\S+corpora\.prose"):
+        text.tiny_shakespeare(serve(b"First Citizen:\n"))
+    assert files_in(downloads) == []
+
+
+BEGINS = b'\xef\xbb\xbf"Well, Prince, so Genoa and Lucca are now just family estates of the\r\n'
+NOVEL = BEGINS + "Buonapartes, Buonaparté's.\r\n".encode()
+
+
+def test_war_and_peace_is_taken_by_size_and_first_line(downloads, serve, monkeypatch, capsys):
+    monkeypatch.setattr(text, "WAR_AND_PEACE_SIZE", len(NOVEL))
+    novel = text.war_and_peace(serve(NOVEL))
+    assert novel == NOVEL.decode("utf-8-sig").replace("\r\n", "\n")
+    assert novel.startswith('"Well, Prince') and "\r" not in novel and novel.count("\n") == 2
+    assert hashlib.sha256(NOVEL).hexdigest() in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("spoil", [lambda b: b[:-1], lambda b: b.replace(b"Well", b"Hell")])
+def test_another_text_is_not_taken_for_war_and_peace(downloads, serve, monkeypatch, spoil):
+    monkeypatch.setattr(text, "WAR_AND_PEACE_SIZE", len(NOVEL))
+    with pytest.raises(OSError, match=r"give this sha256.*use lecture_utils\S+corpora\.prose"):
+        text.war_and_peace(serve(spoil(NOVEL)))
+    assert files_in(downloads) == []
+
+
+def test_a_reader_may_vouch_for_another_war_and_peace(downloads, serve):
+    shorter = NOVEL[:-1]
+    pinned = hashlib.sha256(shorter).hexdigest()
+    assert text.war_and_peace(serve(shorter), sha256=pinned).startswith('"Well, Prince')
+
+
+def test_the_kernel_is_taken_by_size_and_may_be_latin_1(downloads, serve, monkeypatch):
+    code = b"/* Copyright J\xf6rg */\nint x;\n"
+    monkeypatch.setattr(text, "LINUX_KERNEL_SIZE", len(code))
+    assert text.linux_kernel(serve(code)) == "/* Copyright J\u00f6rg */\nint x;\n"
+
+
+def test_another_text_is_not_taken_for_the_kernel(downloads, serve):
+    with pytest.raises(OSError, match=r"6,206,996 .*use lecture_utils\S+corpora\.python_code"):
+        text.linux_kernel(serve(b"int x;\n"))
+    assert files_in(downloads) == []
+
+
+def test_the_built_in_texts_that_errors_name_are_there():
+    assert callable(text.latin1_chart)
+    assert callable(corpora.prose) and callable(corpora.python_code)

@@ -40,7 +40,7 @@ MISTAKES = {
 }
 each_exercise = pytest.mark.parametrize("exercise", EXERCISES.values(), ids=EXERCISES)
 # Weights or a cell are asked for, and judged by running them.
-BY_WHAT_IT_DOES = {"lstm.latch", "cells.my_cell"}
+BY_WHAT_IT_DOES = {"lstm.latch", "cells.my_cell", "hidden_cells.hold"}
 COMPARED = {name: e for name, e in EXERCISES.items() if name not in BY_WHAT_IT_DOES}
 each_compared = pytest.mark.parametrize("exercise", COMPARED.values(), ids=COMPARED)
 
@@ -456,8 +456,10 @@ CELLS = {f"{lesson}.{name}": source for lesson, name, source in cells_of_noteboo
 
 
 def test_each_exercise_has_one_cell_in_its_notebook():
+    """A lesson whose notebook is not there yet has none to have one in."""
+    written = {path.stem[3:] for path in NOTEBOOKS.glob("[0-9][0-9]_*.ipynb")}
     assert len(list(cells_of_notebooks())) == len(CELLS)
-    assert set(CELLS) == set(EXERCISES)
+    assert set(CELLS) == {name for name in EXERCISES if name.split(".")[0] in written}
 
 
 @pytest.mark.parametrize("name", CELLS)
