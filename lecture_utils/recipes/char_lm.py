@@ -109,7 +109,7 @@ def main(argv: list[str]) -> None:
         hidden=options.hidden, dropout=options.dropout, cell=options.cell,
     )  # fmt: skip
     save(output, network, about, float16=True)
-    save_experiment(output, rows, about)
+    save_experiment(f"{output}_training", rows, about)
     print(*(f"{name}: {value}" for name, value in metrics.items()), sep="\n")
     print(f"{perf_counter() - start:.0f} s in this run")
 

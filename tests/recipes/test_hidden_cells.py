@@ -8,6 +8,7 @@ from lecture_utils.datasets import corpora
 from lecture_utils.datasets.corpora import ALPHABET
 from lecture_utils.models.char_lm import CharLM, bits_per_character
 from lecture_utils.recipes import char_lm, char_models, hidden_cells
+from lecture_utils.training.checkpoints import experiment
 
 
 @pytest.fixture
@@ -127,7 +128,8 @@ def test_a_short_training_run_goes_on_where_it_stopped(tmp_path, monkeypatch, ca
     assert "test, bits per character" in said
     model = char_lm.shipped(tmp_path / "model")
     assert bits_per_character(model, ALPHABET.encode(text[:9000])) < 6.6
-    assert (tmp_path / "model.csv").exists() and (tmp_path / "model.json").exists()
+    rows = experiment(tmp_path / "model_training")
+    assert rows["step"][-1] == char_lm.checkpoints.card(tmp_path / "model")["steps"]
     weights = (tmp_path / "model.safetensors").read_bytes()
     char_lm.main(argv)
     assert (tmp_path / "model.safetensors").read_bytes() == weights
