@@ -14,10 +14,12 @@ import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
+from lecture_utils.training.probes import Found
 from lecture_utils.visual import figures, style
 from lecture_utils.visual.figures import (
     backprop_through_time,
     cells,
+    hidden_cells,
     lstm,
     recurrence,
     start_here,
@@ -41,6 +43,8 @@ images = rng.random((2, 10, 8, 8))
 jacobian = rng.standard_normal((4, 4))
 decay = np.geomspace(1e-10, 1, 21)  # of a gradient at h_0 ... h_20
 rng_of = np.random.default_rng
+quoted = Found("quotes", 7, 0.96, "AUC", 1, 0.62, 0.94, 0.98, 0.97, 0.53, 0.3)
+column = Found("column", 2, -0.41, "r", -1, 0.1, -0.5, -0.3, 0.4, 0.02, float("nan"))
 
 # Function: (how it is called, the texts that its description has to contain)
 CALLS = {
@@ -48,7 +52,11 @@ CALLS = {
     recurrence.loop_and_unrolled: (lambda f: f(steps=4), ["drawn 4 times"]),
     recurrence.wiring: (
         lambda f: f(
-            "one to many", ["3", None, None, None], states, list(np.eye(4)), feedback=True,
+            "one to many",
+            ["3", None, None, None],
+            states,
+            list(np.eye(4)),
+            feedback=True,
             losses=True,
         ),
         ["one to many", "4 states", "1 input", "4 outputs", "fed back", "one loss per output"],
@@ -65,9 +73,7 @@ CALLS = {
         lambda f: f([1.386, 0.5, 0.2, 0.0164], 0.34657, {1: "hllll", 4: "hello"}),
         ["1.39 to 0.016", "0.347", "hllll after 1, hello after 4"],
     ),
-    recurrence.drawn_digits: (
-        lambda f: f(images[0], images[1]), ["Ten 8 by 8 images"]
-    ),
+    recurrence.drawn_digits: (lambda f: f(images[0], images[1]), ["Ten 8 by 8 images"]),
     recurrence.accuracy_against: (
         lambda f: f([1, 5, 9], recall, label="lag", chance=0.25, trained=5),
         ["mean of 2 runs", "30% at 1", "80% at 9", "25%"],
@@ -92,15 +98,24 @@ CALLS = {
     ),
     backprop_through_time.learned_and_remembered: (
         lambda f: f(
-            {"short": ([2, 8, 16], recall), "long": ([4, 16], recall[:, 1:])}, 15,
-            {"trained": held, "untrained": ~held}, horizon=2,
+            {"short": ([2, 8, 16], recall), "long": ([4, 16], recall[:, 1:])},
+            15,
+            {"trained": held, "untrained": ~held},
+            horizon=2,
         ),
-        ["short, window 2 30%", "window 16 80%", "long, window 4 50%", "horizon 2",
-         "trained 83% after 50 steps", "untrained 17% after 50 steps"],
+        [
+            "short, window 2 30%",
+            "window 16 80%",
+            "long, window 4 50%",
+            "horizon 2",
+            "trained 83% after 50 steps",
+            "untrained 17% after 50 steps",
+        ],
     ),
     backprop_through_time.run_among_seeds: (
         lambda f: f(
-            (np.arange(1, 21) * 100, curves), (np.arange(1, 21) * 100, curves[2]),
+            (np.arange(1, 21) * 100, curves),
+            (np.arange(1, 21) * 100, curves[2]),
             ("The chart", "The spread is wide."),
         ),
         ["The chart", "2,000 iterations", "ends at 12.0", "between 10.0 and 14.0", "is wide"],
@@ -127,16 +142,21 @@ CALLS = {
         ["20 steps", "tanh, gain 0.5: 1e-10", "tanh, gain 1: 1e+00", "linear, gain 0.5: 1e-20"],
     ),
     vanishing_gradients.stretch_then_vanish: (
-        lambda f: f([1.0, 4.0, 2.0, 0.5], 4.0, 0.5), ["rises to 4.0 at n = 1", "5e-01 at n = 3"]
+        lambda f: f([1.0, 4.0, 2.0, 0.5], 4.0, 0.5),
+        ["rises to 4.0 at n = 1", "5e-01 at n = 3"],
     ),
     vanishing_gradients.cliff: (
         lambda f: f(
             (np.linspace(0, 1, 5), np.linspace(0, 2, 7), rng_of(1).random((7, 5))),
-            {"thrown": np.array([[0.5, 1, 0.2], [0.6, 1, 0.3], [3.6, 5, 0.4]]),
-             "calm": np.array([[0.5, 1, 0.2], [0.6, 1, 0.01]])},
+            {
+                "thrown": np.array([[0.5, 1, 0.2], [0.6, 1, 0.3], [3.6, 5, 0.4]]),
+                "calm": np.array([[0.5, 1, 0.2], [0.6, 1, 0.01]]),
+            },
         ),
-        ["thrown: longest step 5, loss at the end 4.0e-01",
-         "calm: longest step 0.1, loss at the end 1.0e-02"],
+        [
+            "thrown: longest step 5, loss at the end 4.0e-01",
+            "calm: longest step 0.1, loss at the end 1.0e-02",
+        ],
     ),
     vanishing_gradients.two_clippings: (
         lambda f: f(np.array([30.0, -40.0]), np.array([0.6, -0.8]), np.array([1.0, -1.0])),
@@ -148,14 +168,46 @@ CALLS = {
     ),
     vanishing_gradients.against_lag: (
         lambda f: f(
-            [2, 8, 16], {"recall": {"plain": recall}, "order": {"plain": recall / 2}},
+            [2, 8, 16],
+            {"recall": {"plain": recall}, "order": {"plain": recall / 2}},
             {"recall": {"guessing": 0.25}, "order": {"guessing": 0.25, "last key only": 0.5}},
         ),
         ["2, 8, 16 steps", "recall, plain: 30%, 50%, 80%", "order, plain: 15%, 25%, 40%"],
     ),
+    hidden_cells.bits: (
+        lambda f: f(
+            {"code": {"gzip": 2.5, "lzma": 1.45, "LSTM 4": 1.4}, "prose": {"uniform": 6.6}}
+        ),
+        ["code: gzip 2.50, lzma 1.45, LSTM 4 1.40", "prose: uniform 6.60"],
+    ),
+    hidden_cells.two_groups: (
+        lambda f: f(np.array([1.0, 0.5, -1.0, 0.0]), np.arange(4) < 2, "quotes", 7, 0.9),
+        ["cell 7", "where quotes, their mean is 0.75", "elsewhere -0.50", "AUC 0.900"],
+    ),
+    hidden_cells.survey: (
+        lambda f: f((quoted, column), {"quotes": 0.99, "column": 0.8}),
+        ["quotes 0.96 (displaced 0.62)", "column -0.41 (displaced 0.10)"],
+    ),
+    hidden_cells.effects: (
+        lambda f: f({"quotes": (-0.4, np.array([-0.1, 0.02]))}, "change of the probability"),
+        ["Change of the probability", "quotes: -0.400, random cells -0.100 to +0.020"],
+    ),
+    hidden_cells.saturation: (
+        lambda f: f({"i": np.full((5, 4), 0.95), "f": np.full((5, 4), 0.05)}, layers=2),
+        ["i, layer 2: open 100%, closed 0%", "f, layer 1: open 0%, closed 100%"],
+    ),
+    hidden_cells.closing: (
+        lambda f: f({"brackets": {"LSTM": ([1, 8], np.array([0.9, 0.7]))}}),
+        ["brackets, LSTM: 0.90 at 1, 0.70 from 8"],
+    ),
+    hidden_cells.context: (
+        lambda f: f({"LSTM": (np.array([1, 100]), np.array([3.5, 1.5]))}, {"5-gram": 2.0}),
+        ["LSTM: 3.50 after 1, 1.50 after 100"],
+    ),
     lstm.block: (lambda f: f(), ["four boxes", "times f, plus i times g"]),
     lstm.flows: (
-        lambda f: f({"RNN": decay, "LSTM": decay**0.1}), ["20 steps back", "RNN 1e-10, LSTM 1e-01"]
+        lambda f: f({"RNN": decay, "LSTM": decay**0.1}),
+        ["20 steps back", "RNN 1e-10, LSTM 1e-01"],
     ),
     lstm.roads: (
         lambda f: f(
@@ -184,20 +236,23 @@ CALLS = {
     cells.bench: (
         lambda f: f(
             {"order": {"RNN": np.array([0.2, 0.4]), "GRU": np.array([0.9, 1.0])}},
-            {"order": 0.125}, bounded=("GRU",),
+            {"order": 0.125},
+            bounded=("GRU",),
         ),
         ["2 cells", "GRU 95.0%", "RNN 30.0%", "without the past 12.5%"],
     ),
     cells.generations: (
         lambda f: f(
-            {"selection": np.array([[0.5, 0.8], [0.5, 0.9]])}, {"RNN": 0.5},
+            {"selection": np.array([[0.5, 0.8], [0.5, 0.9]])},
+            {"RNN": 0.5},
             {"selection": np.array([0.7, 0.6])},
         ),
         ["selection: 80% to 90%", "from new starts 60% to 70%"],
     ),
     cells.searchers: (
         lambda f: f(
-            np.array([0.1, 0.2, 0.9]), {"RNN": 0.5},
+            np.array([0.1, 0.2, 0.9]),
+            {"RNN": 0.5},
             {"random": np.array([[0.1, 0.2], [0.1, 0.4]])},
         ),
         ["3 cells: median 20%, best 90%", "RNN 50%", "after 2 cells: random: median 30%"],
@@ -375,8 +430,12 @@ def test_heat_of_nothing_but_zeros_is_drawn():
 
 @pytest.mark.parametrize(
     "values, labels",
-    [(np.zeros((2, 0)), {}), (np.zeros((2, 3)), {"row_labels": ["only one"]}),
-     (np.zeros((2, 3)), {"column_labels": ["a", "b"]}), ([["a", "b"]], {})],
+    [
+        (np.zeros((2, 0)), {}),
+        (np.zeros((2, 3)), {"row_labels": ["only one"]}),
+        (np.zeros((2, 3)), {"column_labels": ["a", "b"]}),
+        ([["a", "b"]], {}),
+    ],
     ids=["empty", "too few row labels", "too few column labels", "text"],
 )
 def test_heat_refuses_what_it_cannot_draw(values, labels):
@@ -409,12 +468,18 @@ def test_signed_colours_leave_black_ink_readable():
 SIGHT = {
     "all cones": np.eye(3),
     "protanopia": np.array(
-        [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216],
-         [-0.003882, -0.048116, 1.051998]]
+        [
+            [0.152286, 1.052583, -0.204868],
+            [0.114503, 0.786281, 0.099216],
+            [-0.003882, -0.048116, 1.051998],
+        ]
     ),
     "deuteranopia": np.array(
-        [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413],
-         [-0.011820, 0.042940, 0.968881]]
+        [
+            [0.367322, 0.860646, -0.227968],
+            [0.280085, 0.672501, 0.047413],
+            [-0.011820, 0.042940, 0.968881],
+        ]
     ),
 }
 
@@ -424,9 +489,10 @@ def lab(colour, sight):
     c = np.array(to_rgb(colour))
     linear = np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4)
     linear = np.clip(sight @ linear, 0, 1)
-    xyz = np.array(
-        [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]
-    ) @ linear
+    xyz = (
+        np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+        @ linear
+    )
     t = xyz / np.array([0.9505, 1.0, 1.089])
     f = np.where(t > 0.008856, np.cbrt(t), 7.787 * t + 16 / 116)
     return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
