@@ -1,12 +1,10 @@
 """Exercises of lesson 05."""
 
-import inspect
-from contextlib import contextmanager
-
 import numpy as np
 import torch
 from torch import nn
 
+from lecture_utils.exercises.by_what_it_does import ByWhatItDoes, Wrong, doing, form, takes
 from lecture_utils.exercises.exercise import Exercise
 from lecture_utils.models.recurrent import unroll
 from lecture_utils.recipes.cells import FLOAT, train
@@ -437,64 +435,39 @@ def _idle(name):
     )
 
 
-class _Wrong(Exception):
-    """What is wrong with a cell, as a sentence."""
-
-
-class _ByWhatItDoes(Exercise):
-    """`use` gives None for what is right, else the sentence that says what is wrong."""
-
-    def _difference(self, got, want):
-        return None if got == want else got
-
-
-def _complaint(attempt, input_size, hidden_size):
-    """None if `attempt` makes a cell for `unroll` that can learn, else what is wrong with it."""
-    try:
-        cell, second = (_made(attempt, input_size, hidden_size) for _ in range(2))
-        _check_weights(cell, second)
-        _check_start(cell, hidden_size)
-        _check_step(cell, input_size)
-        with torch.no_grad():  # weights that start at 0 are fine, if they need not stay there
-            for weight in cell.parameters():
-                weight += 0.1 * torch.randn_like(weight)
-        _check_run(cell, input_size)
-        _check_gradients(cell, input_size)
-        _check_bench(attempt, hidden_size)
-    except _Wrong as wrong:
-        return str(wrong)
-    return None
-
-
-@contextmanager
-def _doing(what, remedy=""):
-    """What the learner's code raises here becomes a sentence that begins with `what`."""
-    try:
-        yield
-    except Exception as error:
-        said = str(error).split("\n")[0].split(". ")[0].rstrip(".")  # PyTorch's can be pages long
-        raise _Wrong(f"{what} raises {type(error).__name__}: {said}.{remedy}") from None
+def _check(attempt, input_size, hidden_size):
+    """Raises Wrong unless `attempt` makes a cell for `unroll` that can learn."""
+    cell, second = (_made(attempt, input_size, hidden_size) for _ in range(2))
+    _check_weights(cell, second)
+    _check_start(cell, hidden_size)
+    _check_step(cell, input_size)
+    with torch.no_grad():  # weights that start at 0 are fine, if they need not stay there
+        for weight in cell.parameters():
+            weight += 0.1 * torch.randn_like(weight)
+    _check_run(cell, input_size)
+    _check_gradients(cell, input_size)
+    _check_bench(attempt, hidden_size)
 
 
 def _made(attempt, *sizes):
     if isinstance(attempt, nn.Module):
-        raise _Wrong("my_cell is a cell, and should be a function that makes one at each call.")
-    if not _takes(attempt, *sizes):
-        raise _Wrong("my_cell is called with two sizes and has to take them: input, then hidden.")
+        raise Wrong("my_cell is a cell, and should be a function that makes one at each call.")
+    if not takes(attempt, *sizes):
+        raise Wrong("my_cell is called with two sizes and has to take them: input, then hidden.")
     try:
         cell = attempt(*sizes)
     except AttributeError as error:
         if "before Module.__init__" in str(error):
-            raise _Wrong(_SUPER) from None
+            raise Wrong(_SUPER) from None
         raise
     if cell is None:
-        raise _Wrong("It returns nothing: is `return Cell()` missing, after the class?")
+        raise Wrong("It returns nothing: is `return Cell()` missing, after the class?")
     if isinstance(cell, type):
-        raise _Wrong(f"It returns a class. Return a cell, {cell.__name__}(...), with parentheses.")
+        raise Wrong(f"It returns a class. Return a cell, {cell.__name__}(...), with parentheses.")
     if not isinstance(cell, nn.Module):
-        raise _Wrong(f"It returns {_form(cell)}. Return a cell, an nn.Module.")
+        raise Wrong(f"It returns {form(cell)}. Return a cell, an nn.Module.")
     if "_parameters" not in vars(cell):
-        raise _Wrong(_SUPER)
+        raise Wrong(_SUPER)
     return cell
 
 
@@ -504,12 +477,12 @@ def _check_weights(cell, second):
             for name in vars(module).keys() - vars(nn.Module()).keys():
                 _check_attribute(name, vars(module)[name])
     if not list(cell.parameters()):
-        raise _Wrong(_NO_WEIGHTS)
+        raise Wrong(_NO_WEIGHTS)
     if cell is second or {*map(id, cell.parameters())} & {*map(id, second.parameters())}:
-        raise _Wrong(_SHARED)
+        raise Wrong(_SHARED)
     for name, weight in cell.named_parameters():
         if not weight.requires_grad:
-            raise _Wrong(
+            raise Wrong(
                 f"{name} has requires_grad=False, so it does not learn. If it is to stay as it is, "
                 "make it a buffer: self.register_buffer(name, tensor)."
             )
@@ -517,12 +490,12 @@ def _check_weights(cell, second):
 
 def _check_attribute(name, value):
     if torch.is_tensor(value) and value.is_floating_point():
-        raise _Wrong(_plain(name))
+        raise Wrong(_plain(name))
     inner = value.values() if isinstance(value, dict) else value
     if isinstance(value, list | tuple | dict) and any(
         isinstance(part, nn.Module | torch.Tensor) for part in inner
     ):
-        raise _Wrong(
+        raise Wrong(
             f"PyTorch does not look into self.{name}, a {type(value).__name__}, so nothing in it "
             "is trained: nn.ModuleList([...]) for layers, nn.ParameterList([...]) for weights."
         )
@@ -530,47 +503,47 @@ def _check_attribute(name, value):
 
 def _check_start(cell, hidden_size):
     if not callable(getattr(cell, "start", None)):
-        raise _Wrong(_NO_START)
-    if not _takes(cell.start, _BATCH):
-        raise _Wrong(_START)
+        raise Wrong(_NO_START)
+    if not takes(cell.start, _BATCH):
+        raise Wrong(_START)
     for batch_size in (_BATCH, 1):
         shape = (batch_size, hidden_size)
-        with _doing(f"start({batch_size})"):
+        with doing(f"start({batch_size})"):
             state = cell.start(batch_size)
         if isinstance(state, list):
-            raise _Wrong(_list("start"))
+            raise Wrong(_list("start"))
         h = state[0] if isinstance(state, tuple) and state else state
         if not torch.is_tensor(h) or h.shape != shape:
-            raise _Wrong(
-                f"start({batch_size}) gives {_form(state)}, and should give a tensor of shape "
+            raise Wrong(
+                f"start({batch_size}) gives {form(state)}, and should give a tensor of shape "
                 f"{shape}, one row for each sequence, or a tuple that begins with one."
             )
         if not all(part.isfinite().all() for part in _tensors(state)):
-            raise _Wrong(
+            raise Wrong(
                 "start gives numbers that are not finite: torch.zeros(...), not torch.empty(...)."
             )
 
 
 def _check_step(cell, input_size):
-    if not _takes(cell.forward, None, None):
-        raise _Wrong(_FORWARD)
+    if not takes(cell.forward, None, None):
+        raise Wrong(_FORWARD)
     x, state = _inputs(cell, input_size)[:, 0], cell.start(_BATCH)
     before = [part.clone() for part in _tensors(state)]
-    with _doing(f"forward(x, state), with {_form(x)} and {_form(state)},"):
+    with doing(f"forward(x, state), with {form(x)} and {form(state)},"):
         after = cell(x, state)
     if after is None:
-        raise _Wrong(_NO_RETURN)
+        raise Wrong(_NO_RETURN)
     if isinstance(after, list):
-        raise _Wrong(_list("forward"))
-    if _form(after) != _form(state):
-        raise _Wrong(
-            f"forward gives {_form(after)}, and start {_form(state)}. A state keeps its form from "
+        raise Wrong(_list("forward"))
+    if form(after) != form(state):
+        raise Wrong(
+            f"forward gives {form(after)}, and start {form(state)}. A state keeps its form from "
             "step to step, so both should give the same."
         )
     if not all(map(torch.equal, before, _tensors(state))):
-        raise _Wrong(_IN_PLACE)
+        raise Wrong(_IN_PLACE)
     if not all(part.isfinite().all() for part in _tensors(after)):
-        raise _Wrong("After one step the state holds numbers that are not finite (nan or inf).")
+        raise Wrong("After one step the state holds numbers that are not finite (nan or inf).")
 
 
 def _check_run(cell, input_size):
@@ -578,22 +551,22 @@ def _check_run(cell, input_size):
     half = _STEPS // 2
 
     def run(xs, state=None):
-        with _doing(f"Running along {_STEPS} steps"):
+        with doing(f"Running along {_STEPS} steps"):
             return unroll(cell, xs, state)
 
     with torch.no_grad():
         hs, _ = run(xs)
         if not hs.isfinite().all():
-            raise _Wrong(f"Within {_STEPS} steps its numbers are no longer finite (nan or inf).")
+            raise Wrong(f"Within {_STEPS} steps its numbers are no longer finite (nan or inf).")
         first, state = run(xs[:, :half])
         if not _alike(hs, torch.cat([first, run(xs[:, half:], state)[0]], dim=1)):
-            raise _Wrong(_ELSEWHERE)
+            raise Wrong(_ELSEWHERE)
         if not _alike(hs[:1], run(torch.cat([xs[:1], others[1:]]))[0][:1]):
-            raise _Wrong(_MIXES)
+            raise Wrong(_MIXES)
         if torch.equal(hs, run(others)[0]):
-            raise _Wrong(_DEAF)
+            raise Wrong(_DEAF)
         if torch.equal(hs[:, -1], run(torch.cat([others[:, :1], xs[:, 1:]], dim=1))[0][:, -1]):
-            raise _Wrong(_FORGETS)
+            raise Wrong(_FORGETS)
 
 
 def _check_gradients(cell, input_size):
@@ -601,28 +574,28 @@ def _check_gradients(cell, input_size):
     hs, _ = unroll(cell, xs)
     weights = dict(cell.named_parameters())
     if not hs.requires_grad:
-        raise _Wrong(_CUT)
-    with _doing("The backward pass"):
+        raise Wrong(_CUT)
+    with doing("The backward pass"):
         loss = (hs * torch.randn_like(hs)).sum()
         last = torch.autograd.grad(hs[:, -1].sum(), xs, retain_graph=True, allow_unused=True)[0]
         gradients = torch.autograd.grad(loss, list(weights.values()), allow_unused=True)
     for name, gradient in zip(weights, gradients):
         if gradient is None or not gradient.any():
-            raise _Wrong(_idle(name))
+            raise Wrong(_idle(name))
         if not gradient.isfinite().all():
-            raise _Wrong(f"The gradient of {name} is not finite, as that of sqrt or log at 0.")
+            raise Wrong(f"The gradient of {name} is not finite, as that of sqrt or log at 0.")
     if last is None or not last[:, 0].any():
-        raise _Wrong(_CUT)
+        raise Wrong(_CUT)
 
 
 def _check_bench(attempt, hidden_size):
     cell = attempt(hidden_size, hidden_size).to(FLOAT)
     if any(part.is_floating_point() and part.dtype != FLOAT for part in _tensors(cell.start(1))):
-        raise _Wrong(_DTYPE)
-    with _doing(
+        raise Wrong(_DTYPE)
+    with doing(
         "It runs alone, but not in the bench, which trains several networks at once with "
         "torch.func.vmap: this",
-        remedy=" What vmap cannot do: `if`, .item() and NumPy on what is computed (torch.where "
+        remedy="What vmap cannot do: `if`, .item() and NumPy on what is computed (torch.where "
         "chooses instead), writing into a part of a tensor (torch.cat or torch.stack instead), "
         "and PyTorch's own LSTMCell (write its equations).",
     ):
@@ -635,16 +608,6 @@ def _inputs(cell, input_size):
     return torch.randn(_BATCH, _STEPS, input_size, dtype=weight.dtype)
 
 
-def _takes(method, *arguments):
-    try:
-        inspect.signature(method).bind(*arguments)
-    except TypeError:
-        return False
-    except ValueError:  # no signature to look at
-        return True
-    return True
-
-
 def _alike(a, b):
     return (a - b).abs().max() <= 1e-5 * (1 + a.abs().max())
 
@@ -652,14 +615,6 @@ def _alike(a, b):
 def _tensors(state):
     parts = state if isinstance(state, tuple) else (state,)
     return [part for part in parts if torch.is_tensor(part)]
-
-
-def _form(value):
-    if torch.is_tensor(value):
-        return f"a tensor of shape {tuple(value.shape)}"
-    if isinstance(value, tuple):
-        return f"a tuple of {len(value)} ({', '.join(map(_form, value))})"
-    return "nothing" if value is None else f"something of type {type(value).__name__}"
 
 
 def _other_cell(forward=None, start=None, extra=None):
@@ -700,11 +655,11 @@ def _the_same_each_time():
     return attempt
 
 
-my_cell = _ByWhatItDoes(
+my_cell = ByWhatItDoes(
     my_cell,
     cases=[(8, 8), (12, 12)],
     values=("the cell",),
-    use=_complaint,
+    use=_check,
     mistakes={
         _NO_START: nn.GRUCell,
         _START: _other_cell(start=lambda: torch.zeros(8)),

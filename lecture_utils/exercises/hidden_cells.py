@@ -1,11 +1,11 @@
 """Exercises of lesson 06."""
 
 import copy
-import inspect
 
 import numpy as np
 import torch
 
+from lecture_utils.exercises.by_what_it_does import ByWhatItDoes, Wrong, doing, form, takes
 from lecture_utils.exercises.exercise import Exercise
 from lecture_utils.training import probes
 
@@ -433,27 +433,12 @@ _CUT = (
 )
 
 
-class _Wrong(Exception):
-    """What is wrong with a function, as a sentence."""
-
-
-class _ByWhatItDoes(Exercise):
-    """`use` gives None for what is right, else the sentence that says what is wrong."""
-
-    def _difference(self, got, want):
-        return None if got == want else got
-
-
-def _complaint(attempt, cell, value):
-    """None if attempt(cell, value) is a function that holds the cell, else what is wrong."""
-    try:
-        change = _made(attempt, cell, value)
-        for B, dtype in ((5, torch.float32), (1, torch.float32), (5, torch.float64)):
-            _check_numbers(change, _states(B, dtype), cell, value)
-        _check_gradients(change, cell)
-    except _Wrong as wrong:
-        return str(wrong)
-    return None
+def _check(attempt, cell, value):
+    """Raises Wrong unless attempt(cell, value) is a function that holds the cell."""
+    change = _made(attempt, cell, value)
+    for B, dtype in ((5, torch.float32), (1, torch.float32), (5, torch.float64)):
+        _check_numbers(change, _states(B, dtype), cell, value)
+    _check_gradients(change, cell)
 
 
 def _states(B, dtype=torch.float32):
@@ -462,29 +447,25 @@ def _states(B, dtype=torch.float32):
 
 
 def _made(attempt, cell, value):
-    if not _takes(attempt, cell, value):
-        raise _Wrong(_TWO)
-    try:
+    if not takes(attempt, cell, value):
+        raise Wrong(_TWO)
+    with doing(f"hold({cell}, {value})", _PARENTHESES):
         change = attempt(cell, value)
-    except Exception as error:
-        raise _Wrong(f"hold({cell}, {value}) {_raised(error)} {_PARENTHESES}") from None
     if change is None:
-        raise _Wrong(_NO_FUNCTION)
+        raise Wrong(_NO_FUNCTION)
     if not callable(change):
-        raise _Wrong(f"It returns {_form(change)}, and should return a function. {_PARENTHESES}")
-    if not _takes(change, None):
-        raise _Wrong(_ONE)
+        raise Wrong(f"It returns {form(change)}, and should return a function. {_PARENTHESES}")
+    if not takes(change, None):
+        raise Wrong(_ONE)
     return change
 
 
 def _changed(change, c):
-    try:
+    with doing(
+        f"Given {form(c)}, the function that hold returns",
+        "The copy of a tensor is c.clone(), and the cell in it held[:, cell].",
+    ):
         return change(c)
-    except Exception as error:
-        raise _Wrong(
-            f"Given {_form(c)}, the function that hold returns {_raised(error)} "
-            "The copy of a tensor is c.clone(), and the cell in it held[:, cell]."
-        ) from None
 
 
 def _check_numbers(change, c, cell, value):
@@ -492,16 +473,16 @@ def _check_numbers(change, c, cell, value):
     held = _changed(change, c)
     in_place = not torch.equal(before, c)
     if held is None:
-        raise _Wrong(_NEITHER if in_place else _NO_TENSOR)
+        raise Wrong(_NEITHER if in_place else _NO_TENSOR)
     if in_place:
-        raise _Wrong(_IN_PLACE)
+        raise Wrong(_IN_PLACE)
     if not torch.is_tensor(held) or held.shape != c.shape:
-        raise _Wrong(
-            f"The function that hold returns gives {_form(held)} for {_form(c)}. It should give "
+        raise Wrong(
+            f"The function that hold returns gives {form(held)} for {form(c)}. It should give "
             "the whole of c, with one column changed: a copy, c.clone(), has the shape."
         )
     if held.dtype != c.dtype:
-        raise _Wrong(
+        raise Wrong(
             f"c is {_name(c.dtype)}, and what comes back {_name(held.dtype)}. A copy, c.clone(), "
             "and a new tensor like c, torch.full_like(c, value), keep the dtype."
         )
@@ -510,16 +491,16 @@ def _check_numbers(change, c, cell, value):
     if _alike(held, want):
         return
     if wrong := _known_numbers(held, c, cell, value):
-        raise _Wrong(wrong)
+        raise Wrong(wrong)
     apart = ~torch.isclose(held, want, atol=1e-6)
     row = int(apart[:, cell].int().argmax())
     if apart[row, cell]:
-        raise _Wrong(
+        raise Wrong(
             f"Column {cell} is {held[row, cell]:.3g} in row {row}, and should be the value, "
             f"{value}, in every row: held[:, cell] = value, in a copy of c."
         )
     other = int(apart.any(dim=0).int().argmax())
-    raise _Wrong(
+    raise Wrong(
         f"Column {other} has changed, too. Only column {cell} should: held[:, cell] = value, in a "
         "copy of c."
     )
@@ -548,36 +529,15 @@ def _check_gradients(change, cell):
     weights = 1 + _states(5)
     held = _changed(change, 1 * start)
     if not held.requires_grad:
-        raise _Wrong(_CUT)
+        raise Wrong(_CUT)
     (gradient,) = torch.autograd.grad((weights * held).sum(), start, allow_unused=True)
     others = torch.arange(7) != cell
     if gradient is None or not _alike(gradient[:, others], weights[:, others]):
-        raise _Wrong(_CUT)
-
-
-def _takes(function, *arguments):
-    try:
-        inspect.signature(function).bind(*arguments)
-    except TypeError:
-        return False
-    except ValueError:  # no signature to look at
-        return True
-    return True
-
-
-def _raised(error):
-    said = str(error).split("\n")[0].split(". ")[0].rstrip(".")  # PyTorch's can be pages long
-    return f"raises {type(error).__name__}{': ' * bool(said)}{said}."
+        raise Wrong(_CUT)
 
 
 def _alike(a, b):
     return torch.allclose(a, b, atol=1e-6)
-
-
-def _form(value):
-    if torch.is_tensor(value):
-        return f"a tensor of shape {tuple(value.shape)}"
-    return f"something of type {type(value).__name__}"
 
 
 def _name(dtype):
@@ -614,11 +574,11 @@ def _kept_inside(cell, value):
         return _in_place(c.clone(), cell, value)
 
 
-hold = _ByWhatItDoes(
+hold = ByWhatItDoes(
     hold,
     cases=[(2, 0.5), (0, -1.0), (6, 2.0), (4, 0.0)],
     values=("the function",),
-    use=_complaint,
+    use=_check,
     mistakes={
         _IN_PLACE: _holding(_in_place),
         _NEITHER: _holding(_in_place_only),

@@ -20,7 +20,8 @@ from lecture_utils.exercises.exercise import STRICT_VARIABLE, Exercise
 from lecture_utils.gradcheck import relative_error
 
 NOTEBOOKS = Path(exercises.__file__).resolve().parents[2] / "notebooks"
-LESSONS = sorted({m.name for m in pkgutil.iter_modules(exercises.__path__)} - {"exercise"})
+COMMON = {"exercise", "by_what_it_does"}
+LESSONS = sorted({m.name for m in pkgutil.iter_modules(exercises.__path__)} - COMMON)
 
 
 def exercises_of(lesson):

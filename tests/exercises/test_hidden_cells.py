@@ -465,7 +465,7 @@ def test_the_messages_of_hold_come_from_what_a_function_does():
     """Else a mistake that breaks in another way would be known only by breaking that way."""
     for message, wrong in ex.hold.mistakes.items():
         if not message.startswith("Only the one column comes back"):
-            assert ex._complaint(wrong, 2, 0.5) == message
+            assert ex.hold.use(wrong, 2, 0.5) == message
 
 
 # Nonsense, and mistakes --------------------------------------------------------------------------
