@@ -35,14 +35,19 @@ class LSTMLayer(LSTMCell):
     def forward(
         self, xs: Float[Tensor, "B T D"], state: tuple[Tensor, Tensor] | None = None
     ) -> tuple[Float[Tensor, "B T H"], tuple[Tensor, Tensor]]:
-        """h at all steps, and the last (h, c). Errors as in `unroll`. Never in half precision."""
+        """h at all steps, and the last (h, c). Errors as in `unroll`.
+
+        Under autocast the matrix products are in its precision; the state and the gates never are.
+        """
         H = len(self.b) // 4
         check_inputs(xs)
         h, c = check_state(self, state, len(xs))
         check_step(self, xs[:, 0], self.W.shape[1] - H, (h, c), H, parts=2)
-        with torch.autocast(xs.device.type, enabled=False):
+        device = xs.device.type
+        precision = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
+        with torch.autocast(device, enabled=False):
             xs, h, c = (v.to(self.W.dtype) for v in (xs.transpose(0, 1), h, c))
-            hs, c = _LSTM.apply(xs, h, c, self.W, self.b)
+            hs, c = _LSTM.apply(xs, h, c, self.W, self.b, precision)
         return hs.transpose(0, 1), (hs[-1].clone(), c)
 
 
@@ -84,16 +89,25 @@ def _full_precision(backward):
     return run
 
 
+def _add_product(a, A, B):
+    """a += A @ B, the product in the precision of A."""
+    if A.dtype == a.dtype:
+        a.addmm_(A, B)
+    else:
+        a += A @ B.to(A.dtype)
+
+
 class _LSTM(torch.autograd.Function):
     """Inside, a step is (features, B): W_h @ h is faster than h @ W_h^T, and gates are blocks."""
 
     @staticmethod
-    def forward(ctx, xs, h, c, W, b):
+    def forward(ctx, xs, h, c, W, b, precision):
         T, B, D = xs.shape
         H = h.shape[1]
-        W_h, W_x = W[:, :H].contiguous(), W[:, H:]
-        gates = torch.addmm(b, xs.reshape(T * B, D), W_x.T).view(T, B, 4 * H)
-        gates = gates.transpose(1, 2).contiguous()  # (T, 4H, B)
+        low = precision or W.dtype
+        W_h, W_x = W[:, :H].to(low).contiguous(), W[:, H:].to(low)
+        gates = torch.addmm(b.to(low), xs.reshape(T * B, D).to(low), W_x.T).view(T, B, 4 * H)
+        gates = gates.transpose(1, 2).contiguous().to(W.dtype)  # (T, 4H, B)
         hs, cs = xs.new_empty(T + 1, H, B), xs.new_empty(T + 1, H, B)
         tanh_cs = xs.new_empty(T, H, B)
         hs[0], cs[0] = h.T, c.T
@@ -102,7 +116,7 @@ class _LSTM(torch.autograd.Function):
         squashed = gates[:, : 3 * H].unbind(), gates[:, 3 * H :].unbind()
         each = gates.view(T * 4, H, B).unbind()
         for t, a in enumerate(gates.unbind()):
-            a.addmm_(W_h, h_at[t])
+            _add_product(a, W_h, h_at[t])
             squashed[0][t].sigmoid_()
             squashed[1][t].tanh_()
             i, f, o, g = each[4 * t : 4 * t + 4]
@@ -110,6 +124,7 @@ class _LSTM(torch.autograd.Function):
             torch.tanh(c_at[t + 1], out=tanh_at[t])
             torch.mul(o, tanh_at[t], out=h_at[t + 1])
         ctx.save_for_backward(xs, W, gates, hs, cs, tanh_cs)
+        ctx.low = low
         out = hs[1:].transpose(1, 2).clone(memory_format=torch.contiguous_format)
         return out, cs[T].T.clone(memory_format=torch.contiguous_format)
 
@@ -120,7 +135,8 @@ class _LSTM(torch.autograd.Function):
         xs, W, gates, hs, cs, tanh_cs = ctx.saved_tensors
         T, B, D = xs.shape
         H = hs.shape[1]
-        W_hT = W[:, :H].T.contiguous()
+        low = ctx.low
+        W_hT = W[:, :H].T.to(low).contiguous()
         i, f, o, g = gates.split(H, dim=1)
         da = torch.empty_like(gates)  # first the factors of da, then da itself
         torch.mul(g, i - i * i, out=da[:, :H])
@@ -139,12 +155,15 @@ class _LSTM(torch.autograd.Function):
             by_dh[t].mul_(dh)
             of_g[t].mul_(dc)
             dc *= f_at[t]
-            dh = W_hT @ da_at[t] if t == 0 else torch.addmm(dh_at[t - 1], W_hT, da_at[t])
-        flat = da.transpose(1, 2).reshape(T * B, 4 * H)
-        before = hs[:-1].transpose(1, 2).reshape(T * B, H)
-        dW = torch.cat([flat.T @ before, flat.T @ xs.reshape(T * B, D)], dim=1)
-        dxs = (flat @ W[:, H:]).view(T, B, D) if ctx.needs_input_grad[0] else None
-        return dxs, dh.T, dc.T, dW, flat.sum(0)
+            dh = dh_at[t - 1].clone() if t else torch.zeros_like(dh)
+            _add_product(dh, W_hT, da_at[t])
+        flat = da.transpose(1, 2).reshape(T * B, 4 * H).to(low)
+        before = hs[:-1].transpose(1, 2).reshape(T * B, H).to(low)
+        dW = torch.cat([flat.T @ before, flat.T @ xs.reshape(T * B, D).to(low)], dim=1).to(W.dtype)
+        dxs = None
+        if ctx.needs_input_grad[0]:
+            dxs = (flat @ W[:, H:].to(low)).view(T, B, D).to(W.dtype)
+        return dxs, dh.T, dc.T, dW, da.sum((0, 2)), None
 
 
 class _GRU(torch.autograd.Function):

@@ -66,6 +66,7 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--dropout", type=float, default=0.0)
     parser.add_argument("--epochs", type=float, default=12)
     parser.add_argument("--threads", type=int, default=2, help="of the processor")
+    parser.add_argument("--bfloat16", action="store_true", help="products in half precision")
     parser.add_argument("--output", help="checkpoint name, or a path (default: by corpus and cell)")
     parser.add_argument("--run", help="file that the run is kept in (default: beside the output)")
     options = parser.parse_args(argv)
@@ -87,6 +88,7 @@ def main(argv: list[str]) -> None:
         carried, batches, loss=lambda carried, chunk: carried.loss(chunk), steps=steps,
         optimizer=torch.optim.Adam(network.parameters(), RATE), clip=1.0,
         schedule=partial(factor, steps=steps), save_to=kept, save_every=250,
+        mixed_precision=options.bfloat16,
     ):  # fmt: skip
         if step.index % 500 == 0 or step.index in (10, 30, 100, 250) or step.index == steps:
             bits = char_lm.bits_per_character(network, codes["validation"][:100_000])

@@ -115,16 +115,20 @@ def test_nothing_that_was_returned_changes_later(cell_type, layer_type, batch):
 def test_a_wrong_factor_in_the_backward_pass_would_be_noticed(cell_type, layer_type, monkeypatch):
     cell, layer, xs, state = pair(cell_type, layer_type)
     wanted = values_and_gradients(lambda x, s: unroll(cell, x, s), cell, xs, state, of_last=False)
-    right, (hs, _) = fast_layers.torch.addmm, layer(xs, state)
+    hs, _ = layer(xs, state)
     loss = (hs * torch.arange(hs.numel()).cos().view_as(hs)).sum()
-    monkeypatch.setattr(fast_layers.torch, "addmm", lambda a, b, c: right(a, b, 1.01 * c))
+    module, name = (
+        (fast_layers, "_add_product") if layer_type is LSTMLayer else (fast_layers.torch, "addmm")
+    )
+    right = getattr(module, name)
+    monkeypatch.setattr(module, name, lambda a, b, c: right(a, b, 1.01 * c))
     found = torch.autograd.grad(loss, [*layer.parameters(), xs, *parts(state)])
     with pytest.raises(AssertionError):
         assert_close(found[0], wanted[1][0], 1e-6)
 
 
 @each_pair
-def test_mixed_precision_leaves_the_layers_in_full(cell_type, layer_type):
+def test_mixed_precision_changes_little(cell_type, layer_type):
     """`fit` switches it on by itself where a CUDA chip has bfloat16."""
     cell, layer, xs, state = pair(cell_type, layer_type)
     cell, layer = cell.float(), layer.float()
@@ -138,6 +142,29 @@ def test_mixed_precision_leaves_the_layers_in_full(cell_type, layer_type):
     assert_close(mixed, plain, 0.02)
     for a, b in zip(found, wanted):
         assert_close(a, b, 0.1)
+
+
+def test_under_autocast_the_products_of_the_lstm_are_in_its_precision_and_the_state_is_not(
+    monkeypatch,
+):
+    """In both directions: `fit` leaves the autocast before it calls backward()."""
+    cell, layer, xs, _ = pair(LSTMCell, LSTMLayer)
+    layer, xs = layer.float(), xs.detach().float()
+    right, seen = fast_layers._add_product, []
+
+    def watched(a, A, B):
+        seen.append((a.dtype, A.dtype))
+        right(a, A, B)
+
+    monkeypatch.setattr(fast_layers, "_add_product", watched)
+    with torch.autocast("cpu", torch.bfloat16):
+        hs, (h, c) = layer(xs)
+    hs.sum().backward()
+    assert hs.dtype == h.dtype == c.dtype == layer.W.grad.dtype == torch.float32
+    assert len(seen) == 2 * T and set(seen) == {(torch.float32, torch.bfloat16)}
+    seen.clear()
+    layer(xs)[0].sum().backward()
+    assert set(seen) == {(torch.float32, torch.float32)}
 
 
 @each_pair
