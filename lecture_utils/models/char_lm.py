@@ -31,6 +31,9 @@ class CharLM(nn.Module):
     """Characters (B, T) -> logits (B, T, V) of each next one, and the last state of each layer.
 
     cell(input_size, hidden_size): makes a layer's cell; an LSTM that starts out keeping by default.
+    Of the first layer, what reads the characters starts as N(0, 1): a one-hot character picks one
+    column, as from an embedding, and with the small weights that suit a sum of many numbers the
+    network would hardly see its input at first.
     """
 
     def __init__(
@@ -44,6 +47,9 @@ class CharLM(nn.Module):
         super().__init__()
         sizes = [vocab_size] + [hidden_size] * (layers - 1)
         self.stack = Stack([cell(size, hidden_size) for size in sizes])
+        first = self.stack.cells[0]
+        for name in {"W", "W_x", "W_xh"} & dict(first.named_parameters()).keys():
+            nn.init.normal_(getattr(first, name).data[:, -vocab_size:])  # W is [W_h W_x]
         self.readout = nn.Linear(hidden_size, vocab_size)
         self.dropout = nn.Dropout(dropout)
 

@@ -69,6 +69,17 @@ def test_the_default_cell_starts_out_keeping():
     assert (cell.b[H : 2 * H] == 1).all() and not cell.b[:H].any()
 
 
+@pytest.mark.parametrize("cell", [LSTMCell, GRUCell, RNNCell])
+def test_what_reads_the_characters_starts_as_wide_as_an_embedding(cell):
+    model = CharLM(97, 24, 2, cell)
+    first, second = (next(c.parameters()).detach() for c in model.stack.cells)
+    reading = first[:, -97:]
+    assert 0.95 < reading.std() < 1.05 and abs(reading.mean()) < 0.05
+    assert second.abs().max() <= 24**-0.5
+    if first.shape[1] > 97:
+        assert first[:, :-97].abs().max() <= 24**-0.5  # W_h is as it was
+
+
 def test_no_character_hears_a_later_one(codes):
     network = model()
     changed = codes.clone()
@@ -95,9 +106,7 @@ def test_carried_chunks_are_one_long_text(cell):
     losses = [carried.loss(chunk).item() for chunk in chunks(text, B, 10)]
     streams = torch.as_tensor(text).view(B, 32)[:, :31]
     logits, ends = network(streams[:, :-1])
-    whole = nn.functional.cross_entropy(
-        logits.transpose(1, 2), streams[:, 1:], reduction="none"
-    )
+    whole = nn.functional.cross_entropy(logits.transpose(1, 2), streams[:, 1:], reduction="none")
     assert losses == pytest.approx(whole.view(B, 3, 10).mean((0, 2)).tolist(), abs=1e-12)
     kept = dict(carried.named_buffers())
     for k, end in enumerate(ends):

@@ -57,7 +57,7 @@ def test_the_explorer_reads_typed_text(tiny):
     text = 'She said, "No." He left.\n' * 8
     widget = hidden_cells.explorer("prose", text, "A text", (text, np.ones((len(text), 12))))
     assert widget.given["text"] == text and widget.cell == 7
-    typed = 'A \u201cnew\u201d\ttext, \u00e9'
+    typed = "A \u201cnew\u201d\ttext, \u00e9"
     widget.typed = typed
     assert "error" not in widget.own and widget.own["text"] == typed
     code = hidden_cells.explorer("code", "x = (1, 2)\n")
@@ -122,7 +122,8 @@ def test_a_short_training_run_goes_on_where_it_stopped(tmp_path, monkeypatch, ca
 
     monkeypatch.setitem(char_lm.CORPORA, "prose", prose)
     monkeypatch.chdir(tmp_path)
-    argv = ["prose", "--hidden", "8", "--epochs", "2", "--output", str(tmp_path / "model")]
+    argv = ["prose", "--hidden", "8", "--epochs", "2", "--rate", "0.4", "--output"]
+    argv.append(str(tmp_path / "model"))
     char_lm.main(argv)
     said = capsys.readouterr().out
     assert "test, bits per character" in said
