@@ -268,7 +268,7 @@ def assert_reads(page, t, cell=QUOTE):
     value = page.locator(".quantities .number[data-value]")
     assert float(value.get_attribute("data-value")) == pytest.approx(VALUES[cell, t], abs=1e-6)
     assert plain(value.inner_text()) == pytest.approx(VALUES[cell, t], abs=0.0051)
-    shown = {"\n": "\u21b5", " ": "\u2423"}
+    shown = {"\n": "\u23ce", " ": "\u2423"}
     assert page.locator(".here .key").inner_text() == shown.get(STORY[t], STORY[t])
     assert f"{t + 1:,} of {T:,}" in page.locator(".here").inner_text()
     characters, probabilities = guesses(STORY)
@@ -446,7 +446,7 @@ def test_contexts_are_coloured_and_sorted(static_page):
     np.testing.assert_allclose(bottom, peaks[:5], atol=0.006)
     best = max(pieces(QUOTE), key=lambda piece: piece.values[piece.at])
     line = lists.first.locator(".line").first
-    assert line.text_content().replace("\u21b5", "\n").lstrip("\u00b7 ") == best.text.lstrip()
+    assert line.text_content().replace("\u23ce", "\n").lstrip("\u00b7 ") == best.text.lstrip()
     assert "linear-gradient" in line.get_attribute("style")
     page.get_by_label("Cell, as a number").fill("5")
     assert "Top contexts are included for cells 7, 31." in page.locator(".corpus").inner_text()
@@ -490,11 +490,11 @@ def test_markup_is_text_and_every_character_keeps_its_place(static_page):
         contexts={3: [Context(evil, np.arange(n), 4)]}, title="<u>", name="<s>"))
     assert page.title() == "A widget"
     shown = "".join(page.locator(".page .line").all_text_contents())
-    assert shown == evil.replace("\n", "\u21b5").replace("\t", "\u21e5").replace("\x07", "\u2407")
+    assert shown == evil.replace("\n", "\u23ce").replace("\t", "\u21e5").replace("\x07", "\u2407")
     assert page.locator(".lecture script, .page b, .lecture u, .lecture s").count() == 0
     assert page.locator(".title").inner_text() == "<u>"
     assert page.locator(".expected b").all_inner_texts() == [
-        "<", "\u4f60", "\U0001f600", "\u21b5", "&"]
+        "<", "\u4f60", "\U0001f600", "\u23ce", "&"]
     # The bar at the very end stands where the grid says, whatever came before it.
     end = page.evaluate("""() => {
       const line = [...document.querySelectorAll('.page .line')].at(-1);

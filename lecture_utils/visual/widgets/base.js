@@ -214,6 +214,17 @@ function freshId() {
   return `lecture-${lastId}-${Math.random().toString(36).slice(2, 8)}`;
 }
 
+// What stands for a character that has no shape of its own.
+function visible(character) {
+  const marks = { " ": "\u2423", "\n": "\u23ce", "\t": "\u21e5" };
+  if (marks[character]) return marks[character];
+  const code = character.codePointAt(0);
+  return code < 32 ? String.fromCodePoint(0x2400 + code) : character;
+}
+
+const spoken = (character) =>
+  ({ " ": "space", "\n": "line end", "\t": "tab" })[character] ?? `\u201c${character}\u201d`;
+
 // A visible label tied to its control.
 function labelled(text, control) {
   control.id ||= freshId();

@@ -206,7 +206,7 @@ function drawFilm(view) {
           shape(
             "text",
             { x: x(t), y: INPUT + 5, class: "character", fill: "currentColor" },
-            text[t] === " " ? "\u2423" : text[t] === "\n" ? "\u21b5" : text[t],
+            visible(text[t]),
           ),
         );
         parts.push(

@@ -36,17 +36,6 @@ function extremes(numbers, start = 0, end = numbers.length) {
   return [low, high];
 }
 
-// What stands for a character that has no shape of its own.
-function visible(character) {
-  const marks = { " ": "\u2423", "\n": "\u21b5", "\t": "\u21e5" };
-  if (marks[character]) return marks[character];
-  const code = character.codePointAt(0);
-  return code < 32 ? String.fromCodePoint(0x2400 + code) : character;
-}
-
-const spoken = (character) =>
-  ({ " ": "space", "\n": "line end", "\t": "tab" })[character] ?? `\u201c${character}\u201d`;
-
 // ---- what Python sent of a text -----------------------------------------------------------------
 
 function readText({ text, cells, predicted, features, gates, can_ask }) {

@@ -285,7 +285,7 @@ def _write(ax, y: int, row: str) -> None:
     letters = "".join(x if ord(x) in drawable else "\u25a1" for x in row.rstrip("\n"))
     signs = [(letters, 0, "black")]
     if row.endswith("\n"):
-        signs.append(("\u21b5", len(row) - 1, "#8a949c"))
+        signs.append(("\u23ce", len(row) - 1, "#8a949c"))
     for sign, x, ink in signs:
         ax.text(x, y + 0.42, sign, va="center_baseline", fontproperties=MONO, fontsize=10.5,
                 color=ink, parse_math=False)

@@ -24,7 +24,7 @@ const key = (term) => JSON.stringify(term);
 
 // Sentences and equations are texts and [letter, index] pairs: for the eye, and for the ear.
 const written = (parts) => parts.map((part) => (typeof part === "string" ? part : symbol(...part)));
-const spoken = (parts) =>
+const saying = (parts) =>
   parts.map((part) => (typeof part === "string" ? part : part.join(" "))).join("");
 
 // Name -> element, of what lights something up while it is pointed at or focused. Together they are
@@ -177,7 +177,7 @@ function drawWiring(view) {
       diagram.setAttribute("viewBox", `0 -2 ${width} ${cell.height + 4}`);
       diagram.setAttribute("width", width);
       diagram.setAttribute("height", cell.height + 4);
-      diagram.setAttribute("aria-label", `Wiring of ${cell.name}. ${spoken(cell.verdict)}`);
+      diagram.setAttribute("aria-label", `Wiring of ${cell.name}. ${saying(cell.verdict)}`);
       // Roads lie on top of the other lines, nodes on all of them.
       const ordered = [...cell.routes].sort((a, b) => a.road - b.road || b.matrix - a.matrix);
       routes = ordered.map((route) => ({ ...route, element: drawRoute(route, x, exit) }));
@@ -205,7 +205,7 @@ function drawWiring(view) {
       const [letter, index] = node.letters;
       return shape(
         "g",
-        { class: `node ${node.kind}`, role: "img", "aria-label": spoken(node.says) },
+        { class: `node ${node.kind}`, role: "img", "aria-label": saying(node.says) },
         shape("rect", {
           x: x - half(node.column),
           y: node.top,

@@ -60,17 +60,6 @@ function shares(W, b, h) {
   return e.map((value) => value / sum);
 }
 
-// What stands for a character that has no shape of its own.
-function visible(character) {
-  const marks = { " ": "\u2423", "\n": "\u23ce", "\t": "\u21e5" };
-  if (marks[character]) return marks[character];
-  const code = character.codePointAt(0);
-  return code < 32 ? String.fromCodePoint(0x2400 + code) : character;
-}
-
-const spoken = (character) =>
-  ({ " ": "space", "\n": "line end", "\t": "tab" })[character] ?? `\u201c${character}\u201d`;
-
 function drawGates(view) {
   const alphabet = Array.from(view.get("alphabet"));
   const V = alphabet.length;
