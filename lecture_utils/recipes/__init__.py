@@ -8,7 +8,7 @@ package where a model meets a data set. A recipe has a docstring whose first lin
 makes, and `main(argv)`, which makes it and saves it with its card:
 
     def main(argv: list[str]) -> None:
-        options = parser.parse_args(argv)
+        options = Command("NAME", __doc__).parse(argv, output="NAME")
         ...
         checkpoints.save("NAME", model, card("NAME", argv, seed=0, data=..., ...))
 """

@@ -5,7 +5,6 @@ updates on the `order` task at 20 steps. With the table at hand a search can be 
 compared with luck.
 """
 
-import argparse
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from time import perf_counter
@@ -16,6 +15,7 @@ from tqdm import tqdm
 from lecture_utils.models.cell_controller import Choices, ChosenCell, menu
 from lecture_utils.recipes import cells
 from lecture_utils.recipes._card import card
+from lecture_utils.recipes._command import Command
 from lecture_utils.recipes.evolution import SMALL, fresh_score
 from lecture_utils.runtime import seed
 from lecture_utils.training.checkpoints import save_experiment
@@ -35,13 +35,10 @@ def read(written: str) -> Choices:
 
 
 def main(argv: list[str]) -> None:
-    parser = argparse.ArgumentParser(
-        prog=f"python -m lecture_utils.recipes {NAME}", description=__doc__
-    )
-    parser.add_argument("--cells", type=int, help="only the first so many, to try it out")
-    parser.add_argument("--workers", type=int, default=2, help="processes at once")
-    parser.add_argument("--output", default=NAME, help="experiment name, or a path")
-    options = parser.parse_args(argv)
+    command = Command(NAME, __doc__)
+    command.count("--cells", None, "only the first so many, to try it out")
+    command.count("--workers", 2, "processes at once")
+    options = command.parse(argv, output=NAME)
     every, start = menu()[: options.cells], perf_counter()
     with ProcessPoolExecutor(options.workers, initializer=seed) as pool:
         scores = list(tqdm(pool.map(score, every), total=len(every), unit="cell"))

@@ -6,7 +6,6 @@ tasks with the same sequences: `brackets` (of which kind is the innermost open o
 still open: what is asked for then was buried under others.
 """
 
-import argparse
 from concurrent.futures import ProcessPoolExecutor
 from time import perf_counter
 
@@ -16,6 +15,7 @@ from tqdm import tqdm
 
 from lecture_utils.recipes import cells
 from lecture_utils.recipes._card import card
+from lecture_utils.recipes._command import Command
 from lecture_utils.runtime import seed
 from lecture_utils.training.checkpoints import save_experiment
 
@@ -44,13 +44,10 @@ def _rows(name, updates):
 
 
 def main(argv: list[str]) -> None:
-    parser = argparse.ArgumentParser(
-        prog=f"python -m lecture_utils.recipes {NAME}", description=__doc__
-    )
-    parser.add_argument("--updates", type=int, default=cells.UPDATES)
-    parser.add_argument("--workers", type=int, default=2, help="processes at once")
-    parser.add_argument("--output", default=NAME, help="experiment name, or a path")
-    options = parser.parse_args(argv)
+    command = Command(NAME, __doc__)
+    command.count("--updates", cells.UPDATES)
+    command.count("--workers", 2, "processes at once")
+    options = command.parse(argv, output=NAME)
     start = perf_counter()
     with ProcessPoolExecutor(options.workers, initializer=seed) as pool:
         work = pool.map(_rows, CELLS, [options.updates] * len(CELLS))

@@ -12,7 +12,6 @@ measured on test sequences, both fresh; all networks see the same training seque
 The 20 networks of one cell and task are trained at once (`torch.func.vmap`).
 """
 
-import argparse
 import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -35,6 +34,7 @@ from lecture_utils.models.lstm import LSTMCell
 from lecture_utils.models.recurrent import check_sizes, hidden, input_gradients, reach
 from lecture_utils.models.rnn import RNNCell
 from lecture_utils.recipes._card import card
+from lecture_utils.recipes._command import Command
 from lecture_utils.runtime import seed
 from lecture_utils.training.checkpoints import save_experiment
 
@@ -367,13 +367,10 @@ def best_rate(table: dict[str, np.ndarray], cell: str, task: str) -> tuple[float
 
 
 def main(argv: list[str]) -> None:
-    parser = argparse.ArgumentParser(
-        prog=f"python -m lecture_utils.recipes {NAME}", description=__doc__
-    )
-    parser.add_argument("--updates", type=int, default=UPDATES)
-    parser.add_argument("--workers", type=int, default=2, help="processes at once")
-    parser.add_argument("--output", default=NAME, help="experiment name, or a path")
-    options = parser.parse_args(argv)
+    command = Command(NAME, __doc__)
+    command.count("--updates", UPDATES)
+    command.count("--workers", 2, "processes at once")
+    options = command.parse(argv, output=NAME)
     work = [(name, CELLS[name], task, options.updates) for name, task in product(CELLS, TASKS)]
     start = perf_counter()
     with ProcessPoolExecutor(options.workers, initializer=seed) as pool:

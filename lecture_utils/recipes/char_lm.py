@@ -9,7 +9,6 @@ with a warm start and a cosine to zero, gradient clipped to norm 1. The run is s
 the same command goes on after an interrupt; hours on a processor, minutes on a GPU.
 """
 
-import argparse
 import json
 import math
 from functools import partial
@@ -24,6 +23,7 @@ from lecture_utils.datasets.corpora import ALPHABET
 from lecture_utils.models import char_lm
 from lecture_utils.models.rnn import RNNCell
 from lecture_utils.recipes._card import card
+from lecture_utils.recipes._command import Command
 from lecture_utils.runtime import seed
 from lecture_utils.training import checkpoints
 from lecture_utils.training.checkpoints import save, save_experiment
@@ -56,21 +56,18 @@ def factor(index: int, steps: int) -> float:
 
 
 def main(argv: list[str]) -> None:
-    parser = argparse.ArgumentParser(
-        prog=f"python -m lecture_utils.recipes {NAME}", description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
-    parser.add_argument("corpus", choices=CORPORA)
-    parser.add_argument("--cell", choices=CELLS, default="lstm")
-    parser.add_argument("--hidden", type=int, default=320)
-    parser.add_argument("--dropout", type=float, default=0.0)
-    parser.add_argument("--epochs", type=float, default=5)
-    parser.add_argument("--rate", type=float, default=4e-3, help="of learning, at its highest")
-    parser.add_argument("--threads", type=int, default=2, help="of the processor")
-    parser.add_argument("--bfloat16", action="store_true", help="products in half precision")
-    parser.add_argument("--output", help="checkpoint name, or a path (default: by corpus and cell)")
-    parser.add_argument("--run", help="file that the run is kept in (default: beside the output)")
-    options = parser.parse_args(argv)
+    command = Command(NAME, __doc__)
+    command.add_argument("corpus", choices=CORPORA)
+    command.add_argument("--cell", choices=CELLS, default="lstm")
+    command.count("--hidden", 320)
+    command.add_argument("--dropout", type=float, default=0.0)
+    command.add_argument("--epochs", type=float, default=5)
+    command.add_argument("--rate", type=float, default=4e-3, help="of learning, at its highest")
+    command.count("--threads", 2, "of the processor")
+    command.add_argument("--bfloat16", action="store_true", help="products in half precision")
+    command.add_argument("--output", help="checkpoint name, or a path (default: by what it is)")
+    command.add_argument("--run", help="file that the run is kept in (default: beside the output)")
+    options = command.parse_args(argv)
     output = options.output or f"{NAME}_{options.corpus}" + (
         "" if options.cell == "lstm" else f"_{options.cell}"
     )

@@ -8,7 +8,6 @@
 The n-gram models and the compressors learn from the same training text as the networks.
 """
 
-import argparse
 import math
 from time import perf_counter
 
@@ -21,6 +20,7 @@ from lecture_utils.datasets.corpora import ALPHABET
 from lecture_utils.models.char_lm import CharLM, bits_per_character, watch
 from lecture_utils.models.ngrams import NGram, compressed_bits
 from lecture_utils.recipes._card import card
+from lecture_utils.recipes._command import Command
 from lecture_utils.recipes.char_lm import CORPORA, shipped
 from lecture_utils.training.checkpoints import save_experiment
 
@@ -84,13 +84,9 @@ def by_distance(log_p: np.ndarray, places: np.ndarray, distances: np.ndarray):
 
 
 def main(argv: list[str]) -> None:
-    parser = argparse.ArgumentParser(
-        prog=f"python -m lecture_utils.recipes {NAME}", description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
-    parser.add_argument("--characters", type=int, default=200_000, help="of each test text")
-    parser.add_argument("--output", default=NAME, help="experiment name, or a path")
-    options = parser.parse_args(argv)
+    command = Command(NAME, __doc__)
+    command.count("--characters", 200_000, "of each test text")
+    options = command.parse(argv, output=NAME)
     start, rows = perf_counter(), []
     bar = tqdm(total=sum(len(networks) + 2 for networks in NETWORKS.values()), unit="model")
     for corpus, networks in NETWORKS.items():

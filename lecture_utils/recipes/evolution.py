@@ -6,7 +6,6 @@ validation sequences. The best of each run is trained again from ten new starts 
 sequences: the best of many scores is partly luck.
 """
 
-import argparse
 import json
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -19,6 +18,7 @@ from tqdm import tqdm
 from lecture_utils.models.evolving_cells import Equation, EquationCell, evolve, spelled
 from lecture_utils.recipes import cells
 from lecture_utils.recipes._card import card
+from lecture_utils.recipes._command import Command
 from lecture_utils.runtime import seed
 from lecture_utils.training.checkpoints import save_experiment
 
@@ -65,14 +65,11 @@ def _tuples(tree):
 
 
 def main(argv: list[str]) -> None:
-    parser = argparse.ArgumentParser(
-        prog=f"python -m lecture_utils.recipes {NAME}", description=__doc__
-    )
-    parser.add_argument("--runs", type=int, default=RUNS, help="seeds 0, 1, ...")
-    parser.add_argument("--children", type=int, default=CHILDREN)
-    parser.add_argument("--workers", type=int, default=2, help="processes at once")
-    parser.add_argument("--output", default=NAME, help="experiment name, or a path")
-    options = parser.parse_args(argv)
+    command = Command(NAME, __doc__)
+    command.count("--runs", RUNS, "seeds 0, 1, ...")
+    command.count("--children", CHILDREN)
+    command.count("--workers", 2, "processes at once")
+    options = command.parse(argv, output=NAME)
     work = [(*pair, options.children) for pair in product((True, False), range(options.runs))]
     start = perf_counter()
     with ProcessPoolExecutor(options.workers, initializer=seed) as pool:

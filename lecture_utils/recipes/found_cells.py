@@ -5,7 +5,6 @@ the three tasks of `cells`, with the same budget. Both were selected on a short 
 alone; `brackets` and `prose` they have never met.
 """
 
-import argparse
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from itertools import product
@@ -19,6 +18,7 @@ from lecture_utils.models.cell_controller import ChosenCell
 from lecture_utils.models.evolving_cells import EquationCell
 from lecture_utils.recipes import base_2, cells, evolution
 from lecture_utils.recipes._card import card
+from lecture_utils.recipes._command import Command
 from lecture_utils.runtime import seed
 from lecture_utils.training.checkpoints import experiment, save_experiment
 
@@ -49,13 +49,10 @@ def described(cell: partial) -> str:
 
 
 def main(argv: list[str]) -> None:
-    parser = argparse.ArgumentParser(
-        prog=f"python -m lecture_utils.recipes {NAME}", description=__doc__
-    )
-    parser.add_argument("--updates", type=int, default=cells.UPDATES)
-    parser.add_argument("--workers", type=int, default=2, help="processes at once")
-    parser.add_argument("--output", default=NAME, help="experiment name, or a path")
-    options = parser.parse_args(argv)
+    command = Command(NAME, __doc__)
+    command.count("--updates", cells.UPDATES)
+    command.count("--workers", 2, "processes at once")
+    options = command.parse(argv, output=NAME)
     found, start = winners(), perf_counter()
     settings = list(product(found, cells.TASKS))
     work = [(name, found[name], task, options.updates) for name, task in settings]

@@ -5,7 +5,6 @@ and scored on the other, with controls, and what all cells together know (`train
 Cells 0 .. H-1 are those of the first layer, H .. 2H-1 those of the second.
 """
 
-import argparse
 from functools import cache
 from time import perf_counter
 from typing import NamedTuple
@@ -19,6 +18,7 @@ from lecture_utils.datasets.dialogue import dialogue
 from lecture_utils.datasets.text import story
 from lecture_utils.models.char_lm import CharLM, watch
 from lecture_utils.recipes._card import card
+from lecture_utils.recipes._command import Command
 from lecture_utils.recipes.char_lm import shipped
 from lecture_utils.runtime import seed
 from lecture_utils.training import probes
@@ -165,13 +165,9 @@ def survey(corpus: str, characters: int, draws: int = 99) -> Survey:
 
 
 def main(argv: list[str]) -> None:
-    parser = argparse.ArgumentParser(
-        prog=f"python -m lecture_utils.recipes {NAME}", description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
-    parser.add_argument("--characters", type=int, default=150_000, help="of each test text")
-    parser.add_argument("--output", default=NAME, help="experiment name, or a path")
-    options = parser.parse_args(argv)
+    command = Command(NAME, __doc__)
+    command.count("--characters", 150_000, "of each test text")
+    options = command.parse(argv, output=NAME)
     seed(0)
     start, rows, metrics = perf_counter(), [], {}
     for corpus in tqdm(CHECKPOINTS, unit="corpus"):

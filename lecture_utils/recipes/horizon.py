@@ -6,7 +6,6 @@ Recall: name the symbol that lies `lag` steps back. Training sees gradients thro
 rows train the output layer only.
 """
 
-import argparse
 from itertools import product
 from time import perf_counter
 from typing import NamedTuple
@@ -21,6 +20,7 @@ from tqdm import tqdm
 from lecture_utils.datasets import puzzles
 from lecture_utils.models.jacobians import spectral_radius
 from lecture_utils.recipes._card import card
+from lecture_utils.recipes._command import Command
 from lecture_utils.runtime import seed
 from lecture_utils.training.checkpoints import save_experiment
 
@@ -104,12 +104,9 @@ def learn_switch(run: int, chunk: int = 2, steps: int = 600) -> Bool[np.ndarray,
 
 
 def main(argv: list[str]) -> None:
-    parser = argparse.ArgumentParser(
-        prog=f"python -m lecture_utils.recipes {NAME}", description=__doc__
-    )
-    parser.add_argument("--runs", type=int, default=5, help="seeds 0, 1, ... for each setting")
-    parser.add_argument("--output", default=NAME, help="experiment name, or a path")
-    options = parser.parse_args(argv)
+    command = Command(NAME, __doc__)
+    command.count("--runs", 5, "seeds 0, 1, ... for each setting")
+    options = command.parse(argv, output=NAME)
     lag, windows = 15, (1, 2, 4, 8, 12, 14, 16)
     settings = [(steps, window, "all") for steps in (400, 3000) for window in windows]
     settings += [(3000, 16, "readout")]

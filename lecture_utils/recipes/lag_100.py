@@ -4,7 +4,6 @@
 three seeds for each start. All networks see the same sequences.
 """
 
-import argparse
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from itertools import product
@@ -18,6 +17,7 @@ from tqdm import tqdm
 
 from lecture_utils.datasets import puzzles
 from lecture_utils.recipes._card import card
+from lecture_utils.recipes._command import Command
 from lecture_utils.runtime import seed
 from lecture_utils.training.checkpoints import save_experiment
 
@@ -161,14 +161,11 @@ def best_rate(table: dict[str, np.ndarray], puzzle: str, network: str) -> tuple[
 
 
 def main(argv: list[str]) -> None:
-    parser = argparse.ArgumentParser(
-        prog=f"python -m lecture_utils.recipes {NAME}", description=__doc__
-    )
-    parser.add_argument("--runs", type=int, default=3, help="seeds 0, 1, ... for each setting")
-    parser.add_argument("--updates", type=int, default=UPDATES)
-    parser.add_argument("--workers", type=int, default=2, help="processes at once")
-    parser.add_argument("--output", default=NAME, help="experiment name, or a path")
-    options = parser.parse_args(argv)
+    command = Command(NAME, __doc__)
+    command.count("--runs", 3, "seeds 0, 1, ... for each setting")
+    command.count("--updates", UPDATES)
+    command.count("--workers", 2, "processes at once")
+    options = command.parse(argv, output=NAME)
     settings = list(product(PUZZLES, NETWORKS, RATES, range(options.runs)))
     work = [(*setting, options.updates) for setting in settings]
     start = perf_counter()

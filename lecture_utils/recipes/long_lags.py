@@ -5,7 +5,6 @@ SGD, one gradient from start to end. Three learning rates and three seeds for ea
 is to be chosen by the accuracy on validation sequences, and judged on others.
 """
 
-import argparse
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from itertools import product
@@ -20,6 +19,7 @@ from lecture_utils.models import batch_rnn
 from lecture_utils.models.jacobians import clip_by_norm, norm_penalty, orthogonal
 from lecture_utils.models.rnn import RNNParameters, cross_entropy, rnn_parameters
 from lecture_utils.recipes._card import card
+from lecture_utils.recipes._command import Command
 from lecture_utils.runtime import seed
 from lecture_utils.training.checkpoints import save_experiment
 
@@ -135,13 +135,10 @@ def chosen(table: dict[str, np.ndarray], puzzle: str, length: int, method: str):
 
 
 def main(argv: list[str]) -> None:
-    parser = argparse.ArgumentParser(
-        prog=f"python -m lecture_utils.recipes {NAME}", description=__doc__
-    )
-    parser.add_argument("--runs", type=int, default=3, help="seeds 0, 1, ... for each setting")
-    parser.add_argument("--workers", type=int, default=2, help="processes at once")
-    parser.add_argument("--output", default=NAME, help="experiment name, or a path")
-    options = parser.parse_args(argv)
+    command = Command(NAME, __doc__)
+    command.count("--runs", 3, "seeds 0, 1, ... for each setting")
+    command.count("--workers", 2, "processes at once")
+    options = command.parse(argv, output=NAME)
     settings = list(product(PUZZLES, LENGTHS[::-1], METHODS, RATES, range(options.runs)))
     start = perf_counter()
     with ProcessPoolExecutor(options.workers) as pool:

@@ -5,7 +5,6 @@ One seed is one run of the lecture's listing: 100 units, chunks of 25, Adagrad a
 2 minutes on an idle core, 5 on a busy one; an interrupt writes nothing.
 """
 
-import argparse
 import sys
 from time import perf_counter
 
@@ -15,6 +14,7 @@ from tqdm import tqdm
 from lecture_utils.datasets.text import Alphabet, latin1_chart
 from lecture_utils.models.char_rnn import train
 from lecture_utils.recipes._card import card
+from lecture_utils.recipes._command import Command
 from lecture_utils.training.checkpoints import save_experiment
 
 NAME = "min_char_rnn"
@@ -22,15 +22,10 @@ EVERY = 100
 
 
 def main(argv: list[str]) -> None:
-    parser = argparse.ArgumentParser(
-        prog=f"python -m lecture_utils.recipes {NAME}", description=__doc__
-    )
-    parser.add_argument(
-        "--seeds", type=_whole_number, default=24, help="runs, with the seeds 0, 1, ..."
-    )
-    parser.add_argument("--iterations", type=_whole_number, default=17_400)
-    parser.add_argument("--output", default=NAME, help="experiment name, or a path")
-    options = parser.parse_args(argv)
+    command = Command(NAME, __doc__)
+    command.count("--seeds", 24, "runs, with the seeds 0, 1, ...")
+    command.count("--iterations", 17_400)
+    options = command.parse(argv, output=NAME)
 
     text = latin1_chart()
     alphabet = Alphabet(text)
@@ -63,10 +58,3 @@ def main(argv: list[str]) -> None:
         ),
     )
     print(f"final smooth loss over {options.seeds} seeds: {measured}")
-
-
-def _whole_number(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{number} is too few: at least 1 is needed")
-    return number

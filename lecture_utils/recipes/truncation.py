@@ -5,7 +5,6 @@ the gradient of the recurrent weights (W_xh, W_hh, b_h; the output layer's is ne
 compared with that of full BPTT. The first network's weights ship too.
 """
 
-import argparse
 from time import perf_counter
 
 import numpy as np
@@ -17,6 +16,7 @@ from lecture_utils.datasets.text import Alphabet, latin1_chart
 from lecture_utils.models import char_rnn
 from lecture_utils.models.rnn import RNNParameters, bptt, one_hot, truncated_bptt
 from lecture_utils.recipes._card import card
+from lecture_utils.recipes._command import Command
 from lecture_utils.training import checkpoints
 
 NAME = "truncation"
@@ -58,10 +58,8 @@ def _recurrent(gradient):
 
 
 def main(argv: list[str]) -> None:
-    parser = argparse.ArgumentParser(
-        prog=f"python -m lecture_utils.recipes {NAME}", description=__doc__
-    )
-    parser.parse_args(argv)
+    command = Command(NAME, __doc__)
+    command.parse_args(argv)
     alphabet = Alphabet(latin1_chart())
     text = alphabet.encode(latin1_chart())
     start, rows = perf_counter(), []

@@ -72,12 +72,17 @@ def test_every_shipped_recipe_has_a_main_and_says_what_it_makes():
         assert module.__doc__ and module.__doc__.strip(), name
 
 
-@pytest.mark.parametrize("option, value", [("--seeds", "0"), ("--iterations", "-1")])
-def test_min_char_rnn_without_runs_is_refused(tmp_path, capsys, option, value):
+@pytest.mark.parametrize("value", ["0", "-1", "1.5", "many"])
+@pytest.mark.parametrize(
+    "recipe, option",
+    [("min_char_rnn", "--seeds"), ("evolution", "--runs"), ("long_lags", "--workers")],
+)
+def test_a_count_that_is_none_is_refused(tmp_path, capsys, recipe, option, value):
     with pytest.raises(SystemExit) as stopped:
-        command.main(["min_char_rnn", option, value, "--output", str(tmp_path / "x")])
+        command.main([recipe, option, value, "--output", str(tmp_path / "x")])
     assert stopped.value.code == 2
-    assert f"{option}: {value} is too few: at least 1 is needed" in capsys.readouterr().err
+    said = f"argument {option}: {value} is no whole number of at least 1"
+    assert said in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
 
