@@ -1,7 +1,7 @@
 """What the character models of lesson 06 can do, beside n-grams and compressors, on test text.
 
     bits       bits per character
-    context    bits of a character after only the last x characters
+    context    bits of a character when all but the x before it come from elsewhere in the text
     closing    probability of the right closing mark, by its distance x from the opening one
                (brackets in code, quotation marks in prose)
 
@@ -25,7 +25,7 @@ from lecture_utils.recipes.char_lm import CORPORA, shipped
 from lecture_utils.training.checkpoints import save_experiment
 
 NAME = "char_models"
-ORDER = 8
+ORDER = 20
 NETWORKS = {
     "code": {"LSTM": "char_lm_code"},
     "prose": {"LSTM": "char_lm_prose"},
@@ -59,12 +59,20 @@ def closings(corpus: str, text: str) -> tuple[np.ndarray, np.ndarray]:
 def context_bits(
     model: CharLM, codes: np.ndarray, contexts: tuple[int, ...], places: int = 1000
 ) -> dict[int, float]:
-    """Bits of the same `places` characters, read with x characters before them and none earlier."""
+    """Bits of the same `places` characters, if only the x characters before them are their own.
+
+    What is before these comes from elsewhere in the text, `max(contexts)` characters of it. From an
+    empty memory, which training has hardly ever seen, the first characters would cost more for that
+    reason alone.
+    """
     longest = max(contexts)
-    ends = np.random.default_rng(0).integers(longest, len(codes) - 1, places)
+    rng = np.random.default_rng(0)
+    ends, elsewhere = rng.integers(longest, len(codes) - 1, (2, places))
+    before = elsewhere[:, None] + np.arange(-longest, 0)
     bits = {}
     for x in contexts:
-        windows = torch.as_tensor(codes[ends[:, None] + np.arange(-x, 1)])
+        own = ends[:, None] + np.arange(-x, 1)
+        windows = torch.as_tensor(codes[np.concatenate([before, own], axis=1)])
         with torch.no_grad():
             logits = model(windows[:, :-1])[0][:, -1]
         bits[x] = torch.nn.functional.cross_entropy(logits, windows[:, -1]).item() / math.log(2)

@@ -98,6 +98,20 @@ def test_bits_after_the_whole_context_are_those_of_the_model():
     assert found[50] == pytest.approx(bits_per_character(model, codes), abs=0.2)
 
 
+def test_only_the_context_is_the_places_own():
+    """A model that repeats what stood 10 characters before is right as soon as that is given."""
+    rng = np.random.default_rng(1)
+    codes = np.concatenate([np.tile(rng.integers(0, 50, 10), 30) for _ in range(10)])  # period 10
+
+    class TenBefore(CharLM):
+        def forward(self, windows):
+            likely = torch.nn.functional.one_hot(windows[:, -10], 50) * 20.0
+            return likely[:, None], []
+
+    found = char_models.context_bits(TenBefore(50, 1), codes, (5, 9, 10, 15), places=300)
+    assert found[5] > 5 and found[9] > 5 and found[10] < 3 and found[15] < 3
+
+
 def test_means_by_distance():
     log_p = np.log(np.full(500, 0.5))
     log_p[:100] = np.log(0.1)
