@@ -22,6 +22,7 @@ from lecture_utils.models.ngrams import NGram, compressed_bits
 from lecture_utils.recipes._card import card
 from lecture_utils.recipes._command import Command
 from lecture_utils.recipes.char_lm import CORPORA, shipped
+from lecture_utils.runtime import seed
 from lecture_utils.training.checkpoints import save_experiment
 
 NAME = "char_models"
@@ -95,6 +96,7 @@ def main(argv: list[str]) -> None:
     command = Command(NAME, __doc__)
     command.count("--characters", 200_000, "of each test text")
     options = command.parse(argv, output=NAME)
+    seed(0)
     start, rows = perf_counter(), []
     bar = tqdm(total=sum(len(networks) + 2 for networks in NETWORKS.values()), unit="model")
     for corpus, networks in NETWORKS.items():
