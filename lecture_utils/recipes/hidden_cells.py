@@ -57,9 +57,11 @@ def held_out(corpus: str, characters: int) -> str:
     )
 
 
-def last_chapter() -> str:
-    """The story's end, which no model of the course has learned from."""
-    return story().rstrip("\n").split("\n\n\n")[-1]
+def last_pages(characters: int) -> str:
+    """The story's end, from its first talk on; no model of the course has learned from it."""
+    chapter = story().rstrip("\n").split("\n\n\n")[-1]
+    start = chapter.rindex("\n\n", 0, chapter.index('"')) + 2
+    return chapter[start : start + characters]
 
 
 def _first(pieces, characters):
@@ -88,28 +90,33 @@ def contexts(text: str, values: np.ndarray, count: int = 6, width: int = 30) -> 
     return found
 
 
-def ranked(corpus: str) -> list[Found]:
-    """The survey's finds, those that beat their control by most first."""
+def measured(corpus: str) -> tuple[list[probes.Found], dict[str, float]]:
+    """The survey that ships: the best cell for each feature, and what all cells together know."""
     table = experiment(NAME)
-    beyond = table["score"] > table["control"]
-    here = [k for k in np.flatnonzero(beyond) if table["corpus"][k] == corpus]
-    here.sort(key=lambda k: table["control"][k] - table["score"][k])
-    return [
-        Found(
-            str(table["feature"][k]), int(table["cell"][k]), float(table["score"][k]),
-            str(table["kind"][k]), int(table["direction"][k]), float(table["control"][k]),
-        )
-        for k in here
-    ]  # fmt: skip
+    here = [k for k, name in enumerate(table["corpus"]) if name == corpus]
+    rows = [{name: column[k].item() for name, column in table.items()} for k in here]
+    ceilings = {row["feature"]: row["ceiling"] for row in rows}
+    return [probes.Found(*(row[name] for name in probes.Found._fields)) for row in rows], ceilings
 
 
-def explorer(corpus: str, text: str, title: str = "", seen: tuple | None = None) -> CellExplorer:
+def ranked(corpus: str) -> list[Found]:
+    """The survey's finds for the explorer, those whose effect beats their control by most first."""
+    finds = [f for f in measured(corpus)[0] if f.score > f.control]
+    finds.sort(key=lambda f: (f.control - f.score) * (2 if f.kind == "AUC" else 1))
+    return [Found(f.feature, f.cell, f.score, f.kind, f.direction, f.control) for f in finds]
+
+
+def explorer(
+    corpus: str, text: str, title: str = "", feature: str = "", seen: tuple | None = None
+) -> CellExplorer:
     """The cell explorer on a text, with the shipped model of a corpus.
 
+    feature: whose best cell is shown at first; else the first of `ranked`.
     seen: a longer text and all its cells' values (T, cells), to take top contexts from.
     """
     model, finds = network(corpus), ranked(corpus)
     known = list(dict.fromkeys(found.cell for found in finds))
+    chosen = next((found.cell for found in finds if found.feature == feature), None)
 
     def read(text):
         codes = ALPHABET.encode(text)
@@ -135,7 +142,7 @@ def explorer(corpus: str, text: str, title: str = "", seen: tuple | None = None)
         text, watched.values["c"], likeliest(watched.log_probabilities),
         features=features(text), ranked=finds, gates={cell: gates[:, cell] for cell in known},
         contexts={} if seen is None else {c: contexts(seen[0], seen[1][:, c]) for c in known},
-        gates_of=lambda cell: gates[:, cell], read=reading, title=title,
+        gates_of=lambda cell: gates[:, cell], read=reading, title=title, cell=chosen,
     )  # fmt: skip
 
 

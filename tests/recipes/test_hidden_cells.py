@@ -28,7 +28,7 @@ def test_the_held_out_text_has_two_halves_of_one_kind():
     assert text.index("CHAPTER 15") < half < text.index("CHAPTER 16")
     for part in (text[:half], text[half:]):
         assert 150 < part.count('"') and part.count('"') % 2 == 0
-    assert hidden_cells.last_chapter().startswith("CHAPTER 16")
+    assert hidden_cells.last_pages(3000).startswith('"Is there any more of that cake?"')
     code = hidden_cells.held_out("code", 100_000)
     assert 90_000 < len(code) <= 100_000 and code.count("\ndef ") > 40
 
@@ -92,7 +92,7 @@ def test_closing_marks_of_code_and_prose():
 def test_bits_after_the_whole_context_are_those_of_the_model():
     torch.manual_seed(0)
     model = CharLM(len(ALPHABET), 6).eval()
-    codes = ALPHABET.encode(hidden_cells.last_chapter())
+    codes = ALPHABET.encode(hidden_cells.last_pages(3000))
     found = char_models.context_bits(model, codes, (1, 50), places=200)
     assert set(found) == {1, 50}
     assert found[50] == pytest.approx(bits_per_character(model, codes), abs=0.2)
