@@ -10,7 +10,6 @@ from lecture_utils.visual.widgets.rnn_stepper import RNNStepper
 from lecture_utils.visual.widgets.training_scrubber import TrainingScrubber
 
 __all__ = [
-    "BPTTFilm", "CellExplorer", "CellProgrammer", "CellWiring", "Completion", "Context", "Found",
-    "GateStepper", "GradientFlow", "PixelFilm", "PixelSight", "RNNStepper", "Reading",
-    "TrainingScrubber", "Wiring",
+    "BPTTFilm", "CellExplorer", "CellProgrammer", "CellWiring", "Context", "Found", "GateStepper",
+    "GradientFlow", "RNNStepper", "Reading", "TrainingScrubber", "Wiring",
 ]
