@@ -297,7 +297,8 @@ def test_a_partial_file_of_something_else_is_noticed_and_the_next_call_begins_ag
 
 
 FETCH = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
 from lecture_utils.datasets.downloads import fetch
 print(fetch(sys.argv[1], "text.txt", sha256=sys.argv[2], instead="nothing"), flush=True)
 """

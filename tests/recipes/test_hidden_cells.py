@@ -16,8 +16,11 @@ def tiny(monkeypatch):
     torch.manual_seed(0)
     model = CharLM(len(ALPHABET), 6).eval()
     monkeypatch.setattr(hidden_cells, "network", lambda corpus: model)
-    found = hidden_cells.Found("inside quotes", 7, 0.9, "AUC", 1, 0.6)
-    monkeypatch.setattr(hidden_cells, "ranked", lambda corpus: [found])
+    found = [
+        hidden_cells.Found("inside quotes", 7, 0.9, "AUC", 1, 0.6),
+        hidden_cells.Found("position in line", 3, 0.6, "r", -1, 0.1),
+    ]
+    monkeypatch.setattr(hidden_cells, "ranked", lambda corpus: found)
     return model
 
 
@@ -55,8 +58,9 @@ def test_the_likeliest_characters():
 
 def test_the_explorer_reads_typed_text(tiny):
     text = 'She said, "No." He left.\n' * 8
-    widget = hidden_cells.explorer("prose", text, "A text", (text, np.ones((len(text), 12))))
+    widget = hidden_cells.explorer("prose", text, "A text", seen=(text, np.ones((len(text), 12))))
     assert widget.given["text"] == text and widget.cell == 7
+    assert hidden_cells.explorer("prose", text, feature="position in line").cell == 3
     typed = "A \u201cnew\u201d\ttext, \u00e9"
     widget.typed = typed
     assert "error" not in widget.own and widget.own["text"] == typed
@@ -92,7 +96,7 @@ def test_closing_marks_of_code_and_prose():
 def test_bits_after_the_whole_context_are_those_of_the_model():
     torch.manual_seed(0)
     model = CharLM(len(ALPHABET), 6).eval()
-    codes = ALPHABET.encode(hidden_cells.last_pages(3000))
+    codes = ALPHABET.encode(hidden_cells.last_pages(6000))
     found = char_models.context_bits(model, codes, (1, 50), places=200)
     assert set(found) == {1, 50}
     assert found[50] == pytest.approx(bits_per_character(model, codes), abs=0.2)
