@@ -388,10 +388,10 @@ def browser_part(wanted):
 SKIPPED = -1
 PARTS = {
     "install": (install_part, 180),
-    "unit": (unit_part, 480),
+    "unit": (unit_part, 600),
     "notebooks": (notebooks_part, 720),
     "colab": (colab_part, 720),
-    "browser": (browser_part, 480),
+    "browser": (browser_part, 720),
 }
 
 

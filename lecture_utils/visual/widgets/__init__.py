@@ -6,10 +6,13 @@ from lecture_utils.visual.widgets.cell_programmer import CellProgrammer
 from lecture_utils.visual.widgets.cell_wiring import CellWiring, Wiring
 from lecture_utils.visual.widgets.gate_stepper import GateStepper
 from lecture_utils.visual.widgets.gradient_flow import GradientFlow
+from lecture_utils.visual.widgets.pixel_film import Completion, PixelFilm
+from lecture_utils.visual.widgets.pixel_sight import PixelSight
 from lecture_utils.visual.widgets.rnn_stepper import RNNStepper
 from lecture_utils.visual.widgets.training_scrubber import TrainingScrubber
 
 __all__ = [
-    "BPTTFilm", "CellExplorer", "CellProgrammer", "CellWiring", "Context", "Found", "GateStepper",
-    "GradientFlow", "RNNStepper", "Reading", "TrainingScrubber", "Wiring",
+    "BPTTFilm", "CellExplorer", "CellProgrammer", "CellWiring", "Completion", "Context", "Found",
+    "GateStepper", "GradientFlow", "PixelFilm", "PixelSight", "RNNStepper", "Reading",
+    "TrainingScrubber", "Wiring",
 ]
