@@ -37,8 +37,10 @@ def note(**values):
 
     A value alone is returned, as it is or as a trace changes it: `h = note(h=h)`.
     """
-    for log in _open_logs.get():
+    logs = _open_logs.get()
+    for log in logs:
         values = log._changed(values)
+    for log in logs:  # what the model goes on with, in all of them
         log._add(values)
     if len(values) == 1:
         (value,) = values.values()
@@ -114,9 +116,10 @@ class Log:
                 self._seen.add(known)
                 if known in self._change:
                     if len(values) > 1:
+                        others = ", ".join(other for other in values if other != name)
                         raise ValueError(
                             f"{known!r} cannot be changed: it is noted together with "
-                            f"{', '.join(values.keys() - {name})}, to be looked at only"
+                            f"{others}, to be looked at only"
                         )
                     new = self._change[known](value)
                     if _form(new) != _form(value):

@@ -297,9 +297,10 @@ def test_a_change_by_path_meets_that_layer_only():
 
 
 def test_changes_of_two_traces_follow_one_another(numbers):
-    with trace(change={"h": lambda h: h + 1}):
-        with trace(change={"h": lambda h: 2 * h}):
+    with trace(change={"h": lambda h: h + 1}) as outer:
+        with trace(change={"h": lambda h: 2 * h}) as inner:
             assert note(h=torch.tensor([3.0])).item() == 8
+    assert outer["h"][0].item() == inner["h"][0].item() == 8  # what the model goes on with
 
 
 def test_a_change_that_cannot_be_is_refused(numbers):

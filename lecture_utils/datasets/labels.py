@@ -4,7 +4,8 @@ All labels are causal: the label of character t says what a reader knows who has
 character t. So the quotation mark that opens is inside, the one that closes is not.
 
     prose_labels    inside quotes, inside parentheses, position in line, in word, in sentence, ...
-    code_labels     inside string, comment, docstring; bracket depth, indentation, condition, ...
+    code_labels     inside docstring, other string, comment; brackets, condition, indentation, ...
+    plain_code      where code stands that is no string, comment or indentation
 
 Labels of code come from Python's own `tokenize`, so they are right where regular expressions are
 not: a # in a string is no comment.
@@ -52,35 +53,37 @@ def code_labels(source: str) -> Labels:
     """Of Python source. ValueError, with the reason, if Python cannot read it."""
     T = len(source)
     string, docstring, comment, condition = (np.zeros(T, bool) for _ in range(4))
-    depth = np.zeros(T)
-    first, since = True, None  # is this the statement's first token? where its condition began
+    steps = np.zeros(T + 1)  # of the depth
+    depth, first, since = 0, True, None  # a statement's first token? where its condition began
     for kind, text, start, end in _tokens(source):
         if kind == "STRING":
             opening = start + len(_OPENING.match(text)[0]) - 1
-            string[opening : end - 1] = True
-            if first and text.endswith(('"""', "'''")):
-                docstring[opening : end - 1] = True
+            kept = docstring if first and text.endswith(('"""', "'''")) else string
+            kept[opening : end - 1] = True
         elif kind == "COMMENT":
             comment[start:end] = True
         elif text in ("(", "[", "{"):
-            depth[start:] += 1
+            depth += 1
+            steps[start] += 1
         elif text in (")", "]", "}"):
-            depth[start:] -= 1
+            depth -= 1
+            steps[start] -= 1
         elif first and text in ("if", "elif", "while"):
             since = end
-        elif text == ":" and since is not None and depth[start] == 0:
+        elif text == ":" and since is not None and depth == 0:
             condition[since:start] = True
             since = None
         if kind not in ("COMMENT", "NL"):
             first = kind in ("NEWLINE", "INDENT", "DEDENT")
-    column, indent = position_in_line(source), indentation(source)
+    column, indent, depth = position_in_line(source), indentation(source), steps[:T].cumsum()
     return {
-        "inside string": string,
         "inside docstring": docstring,
+        "inside other string": string,
         "inside comment": comment,
         "inside brackets": depth > 0,
+        "inside two brackets": depth > 1,
         "bracket depth": depth,
-        "after if": condition,
+        "inside a condition": condition,
         "indentation": indent,
         "leading spaces": (column == indent) & (column > 0),
         "position in line": column,
@@ -88,12 +91,18 @@ def code_labels(source: str) -> Labels:
     }
 
 
+def plain_code(known: Labels) -> Bool[np.ndarray, "T"]:
+    """From `code_labels`: where a reader of one line would say "this is code"."""
+    names = ("inside docstring", "inside other string", "inside comment", "leading spaces")
+    return ~np.any([known[name] for name in names], axis=0)
+
+
 _OPENING = re.compile(r"""\w*('''|\"{3}|'|")""")
 
 
 def _tokens(source):
     """Kind, text, start and end of each token; an f-string is one, as it was before Python 3.12."""
-    starts = [0, *np.cumsum([len(line) for line in source.splitlines(keepends=True)]), len(source)]
+    starts = [0, *np.cumsum([len(line) for line in io.StringIO(source)]), len(source)]
     nested, begun = 0, 0
     try:
         for token in tokenize.generate_tokens(io.StringIO(source).readline):
@@ -105,6 +114,8 @@ def _tokens(source):
             elif kind == "FSTRING_END":
                 nested -= 1
                 kind, start = "STRING", begun
+            if kind == "ERRORTOKEN" and not source[start:end].isspace():
+                raise SyntaxError(f"{source[start:end]!r} in line {token.start[0]}")
             if not nested:
                 yield kind, source[start:end], start, end
     except (tokenize.TokenError, SyntaxError) as error:

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from lecture_utils.models.fast_layers import along
 from lecture_utils.models.lstm import LSTMCell
-from lecture_utils.models.recurrent import Stack, State
+from lecture_utils.models.recurrent import Stack, State, check_sizes
 from lecture_utils.trace import trace
 
 KEEPING_LSTM = partial(LSTMCell, forget_bias=1)
@@ -45,11 +45,13 @@ class CharLM(nn.Module):
         dropout: float = 0.0,
     ):
         super().__init__()
+        check_sizes(vocab_size=vocab_size, hidden_size=hidden_size, layers=layers)
         sizes = [vocab_size] + [hidden_size] * (layers - 1)
         self.stack = Stack([cell(size, hidden_size) for size in sizes])
         first = self.stack.cells[0]
-        for name in {"W", "W_x", "W_xh"} & dict(first.named_parameters()).keys():
-            nn.init.normal_(getattr(first, name).data[:, -vocab_size:])  # W is [W_h W_x]
+        for name in ("W", "W_x", "W_xh"):  # of LSTM, where W is [W_h W_x], GRU and vanilla RNN
+            if hasattr(first, name):
+                nn.init.normal_(getattr(first, name).data[:, -vocab_size:])
         self.readout = nn.Linear(hidden_size, vocab_size)
         self.dropout = nn.Dropout(dropout)
 
@@ -81,7 +83,7 @@ class CharLM(nn.Module):
             raise ValueError(
                 f"codes of shape {tuple(codes.shape)}: at least one character, each 0 to {V - 1}"
             )
-        return nn.functional.one_hot(codes, V).to(self.readout.weight.dtype)
+        return nn.functional.one_hot(codes, V).to(self.readout.weight)
 
 
 class Carried(nn.Module):
@@ -135,14 +137,22 @@ def chunks(codes: np.ndarray, batch_size: int, length: int) -> list[Int[Tensor, 
 
 @torch.no_grad()
 def bits_per_character(model: CharLM, codes: np.ndarray, streams: int = 16) -> float:
-    """Mean -log2 p of a text, read in `streams` parts side by side, each from an empty memory."""
+    """Mean -log2 p of a text, read in `streams` parts side by side, each from an empty memory.
+
+    All characters count but the first of each part, and fewer than `streams` at the end.
+    """
+    width = len(codes) // streams
+    if width < 2:
+        raise ValueError(f"{len(codes)} characters are too few for {streams} parts: take fewer")
+    parts = torch.as_tensor(codes[: streams * width]).view(streams, width)
     was_training = model.training
     model.eval()
     try:
         states, total, count = None, 0.0, 0
-        for chunk in chunks(codes, streams, 250):
+        for start in range(0, width - 1, 250):
+            chunk = parts[:, start : start + 251]
             logits, states = model(chunk[:, :-1], states)
-            target = chunk[:, 1:].flatten()
+            target = chunk[:, 1:].flatten().to(logits.device)
             total += nn.functional.cross_entropy(
                 logits.flatten(0, 1), target, reduction="sum"
             ).item()
@@ -200,11 +210,15 @@ def watch(
     return Watched(
         {
             name: np.concatenate(
-                [in_order(log.stack(f"stack.cells.{k}.{name}", dim=1).numpy()) for k in layers], 1
+                [
+                    in_order(log.stack(f"stack.cells.{k}.{name}", dim=1).cpu().numpy())
+                    for k in layers
+                ],
+                axis=1,
             )
             for name in names
         },
-        in_order(torch.log_softmax(logits, dim=2).numpy()),
+        in_order(torch.log_softmax(logits, dim=2).cpu().numpy()),
     )
 
 
@@ -225,7 +239,7 @@ def sample(
     for _ in range(length):
         with torch.no_grad():
             logits, states = model.by_steps(codes, states)
-        scores = logits[0, -1].double().numpy()
+        scores = logits[0, -1].cpu().double().numpy()
         if temperature:
             p = np.exp((scores - scores.max()) / temperature)
             code = int(rng.choice(len(p), p=p / p.sum()))

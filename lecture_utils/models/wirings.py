@@ -60,9 +60,9 @@ class ManyToOne(nn.Module):
         self.readout = nn.Linear(hidden_size, output_size)
 
     def forward(self, xs: Float[Tensor, "B T D"]) -> Float[Tensor, "B V"]:
-        hs, h = self.cell(xs)
-        note(hs=hs)
-        return self.readout(h[0])
+        hs, _ = self.cell(xs)
+        hs = note(hs=hs)
+        return self.readout(hs[:, -1])
 
 
 class ManyToMany(nn.Module):
@@ -97,8 +97,8 @@ class ThroughOneVector(nn.Module):
     def forward(
         self, word: Int[Tensor, "B T"], targets: Int[Tensor, "B T"] | None = None
     ) -> Float[Tensor, "B T V"]:
-        hs, h = self.reader(self.embed(word))  # h: all that is known of the word, H numbers
-        note(hs=hs)
+        hs, _ = self.reader(self.embed(word))
+        h = note(hs=hs)[None, :, -1].contiguous()  # all that is known of the word, H numbers
         go = torch.full_like(word[:, :1], self.go)
         if targets is not None:
             hs, _ = self.writer(self.embed(torch.cat([go, targets[:, :-1]], dim=1)), h)

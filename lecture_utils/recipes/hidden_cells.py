@@ -1,11 +1,18 @@
 """What the cells of the shipped character models know: the survey of lesson 06, and its explorer.
 
 For code and for prose, on test text: the best cell for each feature, chosen on one half of the text
-and scored on the other, with controls, and what all cells together know (`training.probes`).
+and scored on the other, with controls (`training.probes`). Beside it stand
+
+    hard            its AUC where it is hard to tell: see `HARD` (of code; else empty)
+    in_story        its score in the story's last chapter alone (of prose; else empty)
+    untrained       the same search in a network of the same form that has learned nothing
+    from_character  what the character itself says, without any memory
+    all_cells       a linear readout of all cells; untrained_all: of the untrained network
+
 Cells 0 .. H-1 are those of the first layer, H .. 2H-1 those of the second.
 """
 
-from functools import cache
+from functools import cache, partial
 from time import perf_counter
 from typing import NamedTuple
 
@@ -19,9 +26,9 @@ from lecture_utils.datasets.text import story
 from lecture_utils.models.char_lm import CharLM, watch
 from lecture_utils.recipes._card import card
 from lecture_utils.recipes._command import Command
-from lecture_utils.recipes.char_lm import shipped
+from lecture_utils.recipes.char_lm import model, shipped
 from lecture_utils.runtime import seed
-from lecture_utils.training import probes
+from lecture_utils.training import checkpoints, probes
 from lecture_utils.training.checkpoints import experiment, save_experiment
 from lecture_utils.visual.widgets.cell_explorer import CellExplorer, Context, Found, Reading
 
@@ -30,6 +37,20 @@ CHECKPOINTS = {"code": "char_lm_code", "prose": "char_lm_prose"}
 LABELS = {"code": labels.code_labels, "prose": labels.prose_labels}
 GATES = ("i", "f", "o")
 SMALL = {"stretch": 250, "warm": 250}  # for a page of text
+LARGE = {"stretch": 4000, "warm": 2000}  # so that a docstring's opening marks have been read
+BLOCK = 500
+HARD = {
+    "inside brackets": ("plain code", labels.plain_code),
+    "inside a condition": ("plain code", labels.plain_code),
+    "inside two brackets": ("the inside of brackets", lambda known: known["inside brackets"]),
+    "inside other string": (
+        "all but docstrings and comments",
+        lambda known: ~(known["inside docstring"] | known["inside comment"]),
+    ),
+}
+"""Feature of code -> among what it is to be told from the rest: words, and labels -> mask."""
+LEAST = ((0.85, 0.6), (0.9, 0.7), (0.95, 0.8))
+"""What a cell may be asked to reach to count as interpretable: AUC, or |r|."""
 
 
 @cache
@@ -39,22 +60,51 @@ def network(corpus: str) -> CharLM:
     return shipped(CHECKPOINTS[corpus])
 
 
-def held_out(corpus: str, characters: int) -> str:
-    """Test text whose two halves are of the same kind, about so many characters, in whole pieces.
+class Page(NamedTuple):
+    """Text that no model has learned from. T characters."""
 
-    code: modules, every other one from the list, then the rest. prose: in each half dialogue, and
-    one of the story's last two chapters.
+    text: str
+    pieces: np.ndarray  # (T,): the number of the file that a character is of; in prose of its block
+    story: np.ndarray  # (T,) bool: of the story, not of generated dialogue
+
+
+def held_out(corpus: str, characters: int, seed: int = corpora.PARTS.index("test")) -> Page:
+    """Two halves of the same kind, about so many characters together, in whole pieces.
+
+    code: the test files, taken in turns, of long ones the first 20,000 characters or so: else one
+    file would be most of a half. prose: in each half dialogue, and one of the story's last two
+    chapters. The dialogue comes from the same templates as that of the training text (of its
+    sentences four in ten stand there, too), the chapters from nowhere else.
+    seed: of the dialogue; 0 and 1 were for training and validation.
     """
+    if corpus not in LABELS:
+        raise ValueError(f"there is no text {corpus!r}: choose from {', '.join(LABELS)}")
     if corpus == "code":
-        files = list(corpora.python_files("test").values())
-        return "".join(_first([*files[::2], *files[1::2]], characters))
+        files = [_head(source, 20_000) for source in corpora.python_files("test").values()]
+        pieces = [*_first(files[::2], characters // 2), *_first(files[1::2], characters // 2)]
+        text = "".join(pieces)
+        numbers = np.repeat(np.arange(len(pieces)), [len(piece) for piece in pieces])
+        return Page(text, numbers, np.zeros(len(text), bool))
     chapters = story().rstrip("\n").split("\n\n\n")[-2:]
-    talk = dialogue(2 * characters, seed=corpora.PARTS.index("test")).text.split("\n\n")
+    talk = dialogue(2 * characters, seed=seed).text.split("\n\n")
     halves = talk[: len(talk) // 2], talk[len(talk) // 2 :]
-    return "".join(
-        "\n\n".join([*_first(half, characters // 2 - len(chapter)), chapter]) + "\n\n\n"
-        for half, chapter in zip(halves, chapters)
-    )
+    parts = []
+    for half, chapter in zip(halves, chapters):
+        parts.append("\n\n".join(_first(half, characters // 2 - len(chapter))) + "\n\n")
+        parts.append(chapter + "\n\n\n")
+    text = "".join(parts)
+    of_story = np.repeat([False, True, False, True], [len(part) for part in parts])
+    return Page(text, np.arange(len(text)) // BLOCK, of_story)
+
+
+def _head(source, most):
+    """The first statements of a file, up to about so many characters."""
+    if len(source) <= most:
+        return source
+    known = labels.code_labels(source)
+    inside = known["inside docstring"] | known["inside other string"] | known["inside brackets"]
+    ends = (t for t in range(most) if source[t] == "\n" and not inside[t] and source[t + 1] > "#")
+    return source[: max(ends) + 1]
 
 
 def last_pages(characters: int) -> str:
@@ -90,20 +140,29 @@ def contexts(text: str, values: np.ndarray, count: int = 6, width: int = 30) -> 
     return found
 
 
-def measured(corpus: str) -> tuple[list[probes.Found], dict[str, float]]:
-    """The survey that ships: the best cell for each feature, and what all cells together know."""
+def measured(corpus: str) -> list[dict]:
+    """The survey that ships, a row for each feature."""
     table = experiment(NAME)
     here = [k for k, name in enumerate(table["corpus"]) if name == corpus]
-    rows = [{name: column[k].item() for name, column in table.items()} for k in here]
-    ceilings = {row["feature"]: row["ceiling"] for row in rows}
-    return [probes.Found(*(row[name] for name in probes.Found._fields)) for row in rows], ceilings
+    return [{name: column[k].item() for name, column in table.items()} for k in here]
 
 
 def ranked(corpus: str) -> list[Found]:
-    """The survey's finds for the explorer, those whose effect beats their control by most first."""
-    finds = [f for f in measured(corpus)[0] if f.score > f.control]
-    finds.sort(key=lambda f: (f.control - f.score) * (2 if f.kind == "AUC" else 1))
-    return [Found(f.feature, f.cell, f.score, f.kind, f.direction, f.control) for f in finds]
+    """The survey's finds for the explorer, those whose effect beats their controls by most first.
+
+    Without those that the character itself gives away.
+    """
+
+    def margin(row):
+        beyond = row["score"] - max(row["control"], row["untrained"], row["from_character"])
+        return beyond * (2 if row["kind"] == "AUC" else 1)
+
+    rows = sorted(measured(corpus), key=margin, reverse=True)
+    return [
+        Found(*(row[name] for name in ("feature", "cell", "score", "kind", "direction", "control")))
+        for row in rows
+        if margin(row) > 0
+    ]
 
 
 def explorer(
@@ -152,45 +211,79 @@ def likeliest(log_p: np.ndarray, count: int = 5) -> tuple[list[str], np.ndarray]
     return [ALPHABET.decode(row) for row in order], np.exp(np.take_along_axis(log_p, order, 1))
 
 
-class Survey(NamedTuple):
-    """Of one corpus: the test text, its labels, all cells' values, and what was found."""
-
-    text: str
-    features: dict[str, np.ndarray]
-    values: np.ndarray
-    survey: probes.Survey
+def untrained(corpus: str) -> CharLM:
+    """A network of the same form as `network(corpus)`, with the weights of its first moment."""
+    about = checkpoints.card(CHECKPOINTS[corpus])
+    seed(0)
+    return model(about["hidden"], about["cell"]).eval()
 
 
-def survey(corpus: str, characters: int, draws: int = 99) -> Survey:
-    text = held_out(corpus, characters)
-    values = watch(network(corpus), ALPHABET.encode(text)).values["c"]
-    features = LABELS[corpus](text)
-    return Survey(
-        text, features, values,
-        probes.find_cells(values, features, np.random.default_rng(0), draws=draws),
-    )  # fmt: skip
+def survey(corpus: str, characters: int, draws: int = 99) -> tuple[list[dict], dict[str, float]]:
+    """A row for each feature, and how many cells count as interpretable."""
+    page = held_out(corpus, characters)
+    codes, features = ALPHABET.encode(page.text), LABELS[corpus](page.text)
+    trained, fresh = (
+        watch(net, codes, **LARGE).values["c"] for net in (network(corpus), untrained(corpus))
+    )
+
+    def found(values, draws):
+        return probes.find_cells(values, features, np.random.default_rng(0), draws=draws,
+                                 block=BLOCK, pieces=page.pieces)  # fmt: skip
+
+    of, of_fresh = found(trained, draws), found(fresh, 19)
+    half = len(codes) // 2
+    rows = []
+    for best, unlearned in zip(of.found, of_fresh.found):
+        feature = features[best.feature]
+
+        def score(where, best=best, feature=feature):
+            """Of the cell, in the second half, where the mask says."""
+            where = half + np.flatnonzero(where[half:])
+            cell, truth = best.direction * trained[where, best.cell][:, None], feature[where]
+            scored = probes.auc if truth.dtype == bool else partial(probes.correlation, rank=True)
+            return float(scored(cell, truth)[0])
+
+        _, mask = HARD.get(best.feature, (None, None)) if corpus == "code" else (None, None)
+        rows.append(best._asdict() | {
+            "hard": score(mask(features)) if mask else "",
+            "in_story": score(page.story) if corpus == "prose" else "",
+            "untrained": unlearned.score,
+            "from_character": probes.from_symbols(codes, feature),
+            "all_cells": probes.linear_probe(trained[::4], feature[::4]),
+            "untrained_all": probes.linear_probe(fresh[::4], feature[::4]),
+        })  # fmt: skip
+    given_away = {row["feature"]: row["from_character"] for row in rows}
+    counts = {
+        f"{name}, AUC {auc} or r {r}": _interpretable(survey, given_away, auc, r)
+        for name, survey in (("trained", of), ("untrained", of_fresh))
+        for auc, r in LEAST
+    }
+    return rows, counts
+
+
+def _interpretable(survey, given_away, auc, r):
+    """How many cells stand for a feature that the character itself does not give away."""
+    roles = probes.interpretable_cells(survey, auc, r)
+    least = {f.feature: auc if f.kind == "AUC" else r for f in survey.found}
+    return sum(given_away[feature] < least[feature] for feature in roles.values())
 
 
 def main(argv: list[str]) -> None:
     command = Command(NAME, __doc__)
-    command.count("--characters", 150_000, "of each test text")
+    command.count("--characters", 300_000, "of each test text")
     options = command.parse(argv, output=NAME)
     seed(0)
     start, rows, metrics = perf_counter(), [], {}
     for corpus in tqdm(CHECKPOINTS, unit="corpus"):
-        of = survey(corpus, options.characters)
-        share = probes.interpretable_share(of.survey)
-        metrics[f"{corpus}, interpretable cells"] = round(share, 4)
-        for found in of.survey.found:
-            ceiling = probes.linear_probe(of.values, of.features[found.feature])
-            row = {name: round(value, 4) if isinstance(value, float) else value
-                   for name, value in found._asdict().items()}  # fmt: skip
-            rows.append({"corpus": corpus, **row, "ceiling": round(ceiling, 4)})
-            metrics[f"{corpus}, {found.feature}"] = row["score"]
+        found, counts = survey(corpus, options.characters)
+        for row in found:
+            rounded = {name: round(value, 4) if isinstance(value, float) else value
+                       for name, value in row.items()}  # fmt: skip
+            rows.append({"corpus": corpus, **rounded})
+        metrics |= {f"{corpus}, interpretable cells, {name}": n for name, n in counts.items()}
     save_experiment(
         options.output, rows,
         card(NAME, argv, seed=0, steps=0, metrics=metrics, seconds=perf_counter() - start,
-             data=f"test parts of corpora.python_code and corpora.prose, {options.characters:,} "
-             "characters each"),
+             data=f"held_out of code and prose, {options.characters:,} characters each"),
     )  # fmt: skip
     print(*(f"{name}: {value}" for name, value in metrics.items()), sep="\n")

@@ -23,7 +23,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Real
+from jaxtyping import Bool, Float, Int, Real
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.preprocessing import StandardScaler
 
@@ -112,6 +112,7 @@ def find_cells(
     draws: int = 99,
     block: int = 500,
     resamples: int = 500,
+    pieces: Int[Array, "T"] | None = None,
 ) -> Survey:
     """The best cell for each feature: chosen on the first half of the text, scored on the second.
 
@@ -127,6 +128,8 @@ def find_cells(
     block: characters further apart than this count as independent. Shifts are at least this
         long, and the bootstrap draws blocks of this length.
     resamples: of the bootstrap.
+    pieces: the number of the file or story that each character is of; then the bootstrap draws
+        these. A handful of files say less than their length suggests.
     ValueError where lengths differ, a number is not finite, a feature is the same throughout a
     half, or there are fewer than 2 cells, 19 draws or 10 blocks in a half.
     """
@@ -140,12 +143,14 @@ def find_cells(
     ranks = [rows.astype(np.float32) for rows in _rank_blocks(values[half:])]
     second = _effects(ranks, after, is_label)
 
+    units = _units(len(values), block, pieces)[half:]
+
     found = []
     for f, (name, feature) in enumerate(features.items()):
         cell = int(np.abs(first[:, f]).argmax())
         direction = 1 if first[cell, f] >= 0 else -1
         truth, label = feature[half:], feature.dtype == bool
-        low, high = _bootstrap(values[half:, cell], truth, rng, block, resamples)
+        low, high = _bootstrap(values[half:, cell], truth, rng, units, resamples)
         shifts = rng.integers(block, len(truth) - block + 1, draws)
         shifted = [np.roll(after[:, f], shift) for shift in shifts]
         shuffled = [rng.permutation(after[:, f]) for _ in range(draws)]
@@ -199,19 +204,21 @@ def bootstrap_interval(
     rng: np.random.Generator,
     block: int = 500,
     resamples: int = 500,
+    pieces: Int[Array, "T"] | None = None,
 ) -> tuple[float, float]:
     """Where the AUC (bool feature) or Spearman's r (numbers) of one cell lies: a 95 % interval.
 
     The text is cut into blocks, as many are drawn with replacement and scored, ranks made anew;
     the interval spans the middle 95 % of these scores. Single characters will not do: neighbours
     say nearly the same, and an interval that counts each as a witness of its own is too narrow.
+    pieces: as in `find_cells`, drawn instead of blocks.
     (nan, nan) if True or False occurs in fewer than 5 blocks: there is too little to vary.
     Source: Künsch (1989) for the idea of blocks; these do not overlap.
     """
     _table(cell[:, None], feature, "feature")
     if block < 1 or resamples < 1:
         raise ValueError(f"block is {block} and resamples {resamples}: both are at least 1")
-    low, high = _bootstrap(cell, feature, rng, block, resamples)
+    low, high = _bootstrap(cell, feature, rng, _units(len(cell), block, pieces), resamples)
     return ((1 + low) / 2, (1 + high) / 2) if feature.dtype == bool else (low, high)
 
 
@@ -232,6 +239,23 @@ def linear_probe(values: Real[Array, "T C"], feature: Feature) -> float:
         return float(auc(readout.decision_function(held_out)[:, None], feature[half:])[0])
     read = Ridge().fit(fitted, feature[:half]).predict(held_out)
     return float(correlation(read[:, None], feature[half:], rank=True)[0])
+
+
+def from_symbols(symbols: Int[Array, "T"], feature: Feature) -> float:
+    """A control: what the character itself says of the feature, read without any memory.
+
+    The feature's mean at each character of the alphabet, on the first half, is the guess on the
+    second. AUC of a bool feature, Spearman's r of numbers.
+    """
+    _table(symbols[:, None], feature, "feature")
+    half = len(symbols) // 2
+    _check_halves("feature", feature)
+    size = symbols.max() + 1
+    count = np.bincount(symbols[:half], minlength=size)
+    mean = np.bincount(symbols[:half], feature[:half], size) / np.maximum(count, 1)
+    guess, truth = mean[symbols[half:]][:, None], feature[half:]
+    scored = auc(guess, truth) if feature.dtype == bool else correlation(guess, truth, rank=True)
+    return float(scored[0])
 
 
 class SpanScore(NamedTuple):
@@ -317,10 +341,19 @@ def _best_of_all(ranks: list[Array], displaced: list[Array], is_label: bool) -> 
     return float(np.quantile(np.abs(effects).max(axis=0), 0.95, method="weibull"))
 
 
-def _bootstrap(cell, feature, rng, block, resamples) -> tuple[float, float]:
+def _units(T: int, block: int, pieces: Array | None) -> Int[Array, "T"]:
+    """The number of what each character is drawn with: its block, or its piece."""
+    if pieces is None:
+        return np.arange(T) // block
+    if len(pieces) != T:
+        raise ValueError(f"pieces has {len(pieces):,} entries, and there are {T:,} characters")
+    return pieces
+
+
+def _bootstrap(cell, feature, rng, units, resamples) -> tuple[float, float]:
     """The interval of the effect."""
-    blocks = np.arange(len(cell)) // block
-    count = blocks[-1] + 1
+    blocks = np.unique(units, return_inverse=True)[1]
+    count = blocks.max() + 1
     if feature.dtype == bool:
         fewest = min(len(np.unique(blocks[feature == kind])) for kind in (True, False))
         if fewest < 5:

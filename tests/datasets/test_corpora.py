@@ -32,6 +32,7 @@ def test_no_file_is_in_two_parts():
     names = [name for part in files for name in part]
     assert len(names) == len(set(names))
     assert not any("/test/" in f"/{name}" or "site-packages" in name for name in names)
+    assert not any("_sysconfigdata" in name or "config-" in name for name in names)
     for text in files[1].values():
         ast.parse(text)  # whole files
 
@@ -52,6 +53,12 @@ def test_no_long_line_of_the_test_prose_was_trained_on():
     assert sum(line in known for line in lines) < 0.05 * len(lines)
 
 
+def test_few_long_lines_of_the_test_code_were_trained_on():
+    known = set(corpora.python_code("train").splitlines())
+    lines = [line for line in corpora.python_code("test").splitlines() if len(line) > 40]
+    assert sum(line in known for line in lines) < 0.04 * len(lines)
+
+
 def test_the_last_chapters_are_for_the_test():
     assert "CHAPTER 16." in corpora.prose("test") and "CHAPTER 16." not in corpora.prose("train")
     assert "CHAPTER 1." in corpora.prose("train")
@@ -67,3 +74,6 @@ def test_a_python_without_source_says_what_to_do(monkeypatch, tmp_path):
     monkeypatch.setattr(corpora.sysconfig, "get_path", lambda name: str(tmp_path))
     with pytest.raises(OSError, match="without the source of its standard library: use `prose`"):
         corpora.python_files.__wrapped__("train")
+    monkeypatch.setattr(corpora, "python_files", corpora.python_files.__wrapped__)
+    left = corpora.prose.__wrapped__("validation")
+    assert 50_000 < len(left) < len(corpora.prose("validation"))

@@ -7,18 +7,20 @@ from lecture_utils.datasets import corpora, labels
 
 # One row of marks under each line: ^ where the label holds, digits for numbers.
 CODE = {
-    "inside string": [
+    "inside other string": [
         ('x = "a#b" + c', "    ^^^^     "),
         ("y = r'\\'' + ''", "     ^^^    ^ "),
         ('z = f"{len(\'q\')} {x}" if x else 1', "     ^^^^^^^^^^^^^^^             "),
     ],
     "inside comment": [('x = "#"  # "why"', "         ^^^^^^^"), ("# all", "^^^^^")],
-    "after if": [
+    "inside a condition": [
         ("if a and (b or {1: 2}[1]): pass", "  ^^^^^^^^^^^^^^^^^^^^^^^      "),
         ("while f(lambda: 0): pass", "     ^^^^^^^^^^^^^      "),
         ("x = 1 if a else {2: 3}", "                      "),
     ],
-    "bracket depth": [("f(a, [1, {}])", "0111122222321"[:9] + "3210"), ('x = "("', "0000000")],
+    "bracket depth": [("f(a, [1, {}])", "0111122223210"), ('x = "("', "0000000")],
+    "inside brackets": [("f(a, [1, {}])", " ^^^^^^^^^^^ "), ('x = "("', "       ")],
+    "inside two brackets": [("f(a, [1, {}])", "     ^^^^^^  ")],
     "indentation": [("  x  = 1", "12222222")],
     "position in line": [("abc", "123")],
     "inside name": [("a_1 = b(2)", "^^^   ^ ^ ")],
@@ -44,14 +46,27 @@ def test_docstrings_are_the_strings_that_stand_alone():
     source = 'def f(x):\n    """Say "hi"."""\n    return """no""", x\n'
     found = labels.code_labels(source)
     assert text_where(source, found["inside docstring"]) == '"Say "hi".""'
-    assert text_where(source, found["inside string"]) == '"Say "hi".""' + '"no""'
+    assert text_where(source, found["inside other string"]) == '"no""'
 
 
 def test_a_string_over_lines_goes_on():
     source = 'x = """a\n  (b\n"""\ny = 1\n'
     found = labels.code_labels(source)
-    assert text_where(source, found["inside string"]) == '"a\n  (b\n""'
-    assert not found["bracket depth"].any()
+    assert text_where(source, found["inside other string"]) == '"a\n  (b\n""'
+    assert not found["inside brackets"].any()
+
+
+def test_a_form_feed_is_no_line_end():
+    source = "x = 1\n\x0c\ny = '#abc'\n# c\n"
+    found = labels.code_labels(source)
+    assert text_where(source, found["inside other string"]) == "'#abc"
+    assert text_where(source, found["inside comment"]) == "# c"
+
+
+def test_what_python_cannot_read_is_refused_on_every_version():
+    for source in ('x = "abc def\n', "x = \ufffd\n", "x = (1\n"):
+        with pytest.raises(ValueError, match="Python cannot read this"):
+            labels.code_labels(source)
 
 
 def test_leading_spaces_are_indentation_so_far():
@@ -61,16 +76,23 @@ def test_leading_spaces_are_indentation_so_far():
     assert text_where(source, found["leading spaces"]) == "    "
 
 
+def test_plain_code_is_what_is_left():
+    source = 'if f(x):\n    """a"""\n    y = "b"  # c\n'
+    found = labels.plain_code(labels.code_labels(source))
+    assert text_where(source, found) == 'if f(x):\n"""\ny = "  \n'
+
+
 def text_where(text, mask):
     return "".join(c for c, m in zip(text, mask) if m)
 
 
-@pytest.mark.parametrize("name", sorted(corpora.python_files("test"))[:6])
-def test_labels_of_code_know_nothing_of_what_comes(name):
+@pytest.mark.parametrize("number", range(6))
+def test_labels_of_code_know_nothing_of_what_comes(number):
     """Cut at a line end outside all brackets and strings: the labels before it stay as they are."""
-    source = corpora.python_files("test")[name]
+    source = list(corpora.python_files("test").values())[number]
     whole = labels.code_labels(source)
-    free = ~(whole["inside string"] | whole["inside brackets"])
+    strings = whole["inside docstring"] | whole["inside other string"]
+    free = ~(strings | whole["inside brackets"])
     after = [t + 1 for t in range(len(source) - 1) if source[t] == "\n" and free[t]]
     ends = [t for t in after if source[t] > " "]
     end = ends[len(ends) // 2]

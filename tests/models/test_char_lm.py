@@ -138,6 +138,19 @@ def test_bits_are_those_of_the_text_read_in_parts():
     target = torch.as_tensor(text.reshape(2, 501))[:, 1:]
     expected = nn.functional.cross_entropy(logits.flatten(0, 1), target.flatten()) / math.log(2)
     assert bits_per_character(network, text, streams=2) == pytest.approx(expected.item(), abs=1e-9)
+    with pytest.raises(ValueError, match="31 characters are too few for 16 parts"):
+        bits_per_character(network, text[:31])
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+def test_on_a_gpu_all_goes_as_on_the_processor(codes):
+    network, text = model().float(), np.random.default_rng(0).integers(V, size=500)
+    here = bits_per_character(network, text), watch(network, text).values["c"]
+    network.cuda()
+    assert bits_per_character(network, text) == pytest.approx(here[0], abs=1e-4)
+    np.testing.assert_allclose(watch(network, text).values["c"], here[1], atol=1e-4)
+    assert len(list(sample(network, text[:9], 5, np.random.default_rng(0)))) == 5
 
 
 def test_dropout_is_for_training_only(codes):

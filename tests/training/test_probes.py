@@ -334,6 +334,33 @@ def test_the_interval_covers_and_that_of_single_characters_does_not(kind):
     assert np.mean(covered[1]) <= 0.5
 
 
+def test_pieces_are_drawn_whole():
+    """Ten files, in each of which the cell is right or wrong throughout: ten things are known."""
+    generator = rng()
+    inside = generator.random(4000) < 0.5
+    files = np.repeat(np.arange(10) * 7, 400)
+    x = np.where(files % 2, ~inside, inside).astype(float)
+    whole = bootstrap_interval(x, inside, rng(), pieces=files, resamples=400)
+    apart = bootstrap_interval(x, inside, rng(), block=1, resamples=400)
+    assert whole[0] < 0.25 and whole[1] > 0.75  # of 5 of 10: 0.5 +- 1.96 * 0.16
+    assert apart[0] > 0.47 and apart[1] < 0.53
+    same = np.arange(4000) // 100
+    assert bootstrap_interval(x, inside, rng(), pieces=same) == bootstrap_interval(
+        x, inside, rng(), block=100
+    )
+    with pytest.raises(ValueError, match="pieces has 3 entries, and there are 4,000"):
+        bootstrap_interval(x, inside, rng(), pieces=same[:3])
+
+
+def test_what_the_character_itself_says():
+    codes = rng().integers(0, 5, 2000)
+    vowel, noise = codes < 2, rng().random(2000) < 0.3
+    assert probes.from_symbols(codes, vowel) == 1
+    assert probes.from_symbols(codes, 3 - codes) == pytest.approx(1)
+    assert 0.4 < probes.from_symbols(codes, noise) < 0.6
+    assert 0.4 < probes.from_symbols(codes, np.roll(vowel, 1)) < 0.6  # the one before: memory
+
+
 def test_the_interval_of_a_perfect_cell_is_a_point():
     inside = runs(rng(), 2000)
     assert bootstrap_interval(inside.astype(float), inside, rng(), block=50) == (1, 1)
