@@ -334,7 +334,7 @@ def test_the_interval_covers_and_that_of_single_characters_does_not(kind):
     assert np.mean(covered[1]) <= 0.5
 
 
-def test_pieces_are_drawn_whole():
+def test_pieces_are_drawn_whole(as_a_reader_runs_it):
     """Ten files, in each of which the cell is right or wrong throughout: ten things are known."""
     generator = rng()
     inside = generator.random(4000) < 0.5
