@@ -14,7 +14,6 @@ import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from lecture_utils.training.probes import Found
 from lecture_utils.visual import figures, style
 from lecture_utils.visual.figures import (
     backprop_through_time,
@@ -43,8 +42,15 @@ images = rng.random((2, 10, 8, 8))
 jacobian = rng.standard_normal((4, 4))
 decay = np.geomspace(1e-10, 1, 21)  # of a gradient at h_0 ... h_20
 rng_of = np.random.default_rng
-quoted = Found("quotes", 7, 0.96, "AUC", 1, 0.62, 0.94, 0.98, 0.97, 0.53, 0.3)
-column = Found("column", 2, -0.41, "r", -1, 0.1, -0.5, -0.3, 0.4, 0.02, float("nan"))
+quoted = {
+    "feature": "quotes", "kind": "AUC", "score": 0.96, "low": 0.94, "high": 0.98, "control": 0.62,
+    "untrained": 0.61, "from_character": 0.55, "all_cells": 0.99, "hard": 0.9, "in_story": "",
+}  # fmt: skip
+column = quoted | {
+    "feature": "column", "kind": "r", "score": -0.41, "low": -0.5, "high": -0.3, "untrained": 0.2,
+    "hard": "",
+}  # fmt: skip
+
 
 # Function: (how it is called, the texts that its description has to contain)
 CALLS = {
@@ -185,8 +191,8 @@ CALLS = {
         ["cell 7", "where quotes, their mean is 0.75", "elsewhere -0.50", "AUC 0.900"],
     ),
     hidden_cells.survey: (
-        lambda f: f((quoted, column), {"quotes": 0.99, "column": 0.8}),
-        ["quotes 0.96 (displaced 0.62)", "column -0.41 (displaced 0.10)"],
+        lambda f: f([quoted, column]),
+        ["quotes 0.96 (untrained 0.61)", "column -0.41 (untrained 0.20)"],
     ),
     hidden_cells.effects: (
         lambda f: f({"quotes": (-0.4, np.array([-0.1, 0.02]))}, "change of the probability"),

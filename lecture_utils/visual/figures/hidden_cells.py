@@ -51,34 +51,39 @@ def two_groups(
     )
 
 
-def survey(found, ceilings: dict[str, float]) -> Picture:
-    """For each feature the best cell's score on held-out text, its interval, controls and ceiling.
+def survey(rows: list[dict]) -> Picture:
+    """For each feature the best cell's score on held-out text, its interval, beside its controls.
 
-    found: rows with feature, kind, cell, score, low, high, control, shuffled (`probes.Found`).
+    rows: dicts with feature, kind, score, low, high, control, untrained, from_character, all_cells,
+    and a score among hard cases, `hard` or `in_story`, or "" where there is none.
     """
-    figure, ax = picture(8.4, 0.36 * len(found) + 1.0)
-    rows = np.arange(len(found))
-    interval = np.array([[f.score - f.low, f.high - f.score] for f in found]).T.clip(0)
-    ax.errorbar([f.score for f in found], rows, xerr=interval, fmt="o", ms=7, lw=1.6,
-                color=COLOURS["cell"], ecolor=COLOURS["cell"], label="best cell, 95 % interval")
-    for label, style, colour, size, values in (
-        ("all cells together", "|", COLOURS["hidden"], 14, [ceilings[f.feature] for f in found]),
-        ("feature displaced", "x", GREY, 6, [f.control for f in found]),
-        ("feature shuffled", ".", COLOURS["reference"], 6, [f.shuffled for f in found]),
-    ):  # fmt: skip
-        ax.plot(values, rows, style, color=colour, ms=size, mew=1.8, label=label)
-    ax.set_yticks(rows, [f"{f.feature}  ({f.kind})" for f in found], fontsize=9)
-    ax.invert_yaxis()
-    ax.set(xlim=(0, 1.02), xlabel="score on held-out text")
+    figure, ax = picture(9.0, 0.38 * len(rows) + 1.0)
+    places = np.arange(len(rows))
+    scores = np.array([row["score"] for row in rows])
+    ends = np.array([[row["low"], row["high"]] for row in rows]).T
+    ax.errorbar(scores, places, xerr=np.abs(ends - scores), fmt="o", ms=8, lw=1.8, zorder=3,
+                color=COLOURS["cell"], label="best cell, 95 % interval")  # fmt: skip
+    hard = [next((v for v in (row["hard"], row["in_story"]) if v != ""), np.nan) for row in rows]
+    ax.plot(hard, places, "D", ms=7, mfc="none", mec="black", mew=1.3, zorder=4,
+            label="the same cell, hard cases only")  # fmt: skip
+    for label, style, colour, size, name in (
+        ("all cells together", "|", COLOURS["hidden"], 16, "all_cells"),
+        ("best cell of an untrained network", "^", COLOURS["reference"], 7, "untrained"),
+        ("what the character itself says", "s", "#C4CBD1", 6, "from_character"),
+        ("feature displaced", "x", GREY, 6, "control"),
+    ):
+        ax.plot([row[name] for row in rows], places, style, color=colour, ms=size, mew=1.8,
+                label=label)  # fmt: skip
+    ax.set_yticks(places, [f"{row['feature']}  ({row['kind']})" for row in rows], fontsize=9)
+    ax.set(xlim=(min(0, scores.min() - 0.05), 1.03), ylim=(len(rows) - 0.5, -0.5))
+    ax.set_xlabel("score on held-out text")
     ax.grid(axis="y", color="#EEEEEE")
     ax.set_axisbelow(True)
-    ax.legend(frameon=False, fontsize=9, loc="center left", bbox_to_anchor=(1.0, 0.5))
-    return described(
-        figure,
-        "Scores of the best cell per feature: "
-        + ", ".join(f"{f.feature} {f.score:.2f} (displaced {f.control:.2f})" for f in found)
-        + ".",
-    )
+    *others, best = zip(*ax.get_legend_handles_labels())  # an errorbar comes last
+    ax.legend(*zip(best, *others), frameon=False, fontsize=9, loc="center left",
+              bbox_to_anchor=(1.0, 0.5))  # fmt: skip
+    said = [f"{r['feature']} {r['score']:.2f} (untrained {r['untrained']:.2f})" for r in rows]
+    return described(figure, f"Scores of the best cell per feature: {', '.join(said)}.")
 
 
 def effects(names: dict[str, tuple[float, np.ndarray]], what: str) -> Picture:
