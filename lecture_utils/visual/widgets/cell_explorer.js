@@ -108,21 +108,31 @@ function auc({ levels, T }, { inside, outside }, c) {
   return pairs / (inside.length * outside.length);
 }
 
-function correlation({ levels, T }, numbers, c) {
-  let [sum, square, product, total, power] = [0, 0, 0, 0, 0];
-  for (let t = 0; t < T; t++) {
-    const level = levels[c * T + t];
-    const x = numbers[t];
-    sum += level;
-    square += level * level;
-    product += level * x;
-    total += x;
-    power += x * x;
+// Spearman's r of a cell with numbers that `inRanks` has turned into ranks, less their mean.
+function correlation({ levels, T }, { ranks, power }, c) {
+  below.fill(0);
+  for (let t = 0; t < T; t++) below[levels[c * T + t] + 128]++;
+  let lower = 0;
+  let square = 0;
+  for (let level = 0; level < 256; level++) {
+    const here = below[level];
+    below[level] = lower + (here - T) / 2; // the middle of its ranks, less the mean of all
+    square += here * below[level] ** 2;
+    lower += here;
   }
-  const spread = T * square - sum * sum;
-  const width = T * power - total * total;
-  const varies = spread > 0 && width > 1e-12 * T * power; // not just by rounding
-  return varies ? (T * product - sum * total) / Math.sqrt(spread * width) : 0;
+  let product = 0;
+  for (let t = 0; t < T; t++) product += below[levels[c * T + t] + 128] * ranks[t];
+  return square > 0 && power > 0 ? product / Math.sqrt(square * power) : 0;
+}
+
+function inRanks(numbers) {
+  const order = numbers.map((_, t) => t).sort((a, b) => numbers[a] - numbers[b]);
+  const ranks = new Float64Array(numbers.length);
+  for (let start = 0, end = 0; start < order.length; start = end) {
+    while (end < order.length && numbers[order[end]] === numbers[order[start]]) end++;
+    for (let k = start; k < end; k++) ranks[order[k]] = (start + end - numbers.length) / 2;
+  }
+  return { ranks, power: ranks.reduce((sum, rank) => sum + rank * rank, 0) };
 }
 
 const canBeAsked = ({ inside, outside }) => !inside || (inside.length > 0 && outside.length > 0);
@@ -130,7 +140,8 @@ const canBeAsked = ({ inside, outside }) => !inside || (inside.length > 0 && out
 // { cell, score, high }: AUC or |r|, and whether the cell is high or low there.
 function scoreOf(shown, question, cell) {
   if (question.numbers) {
-    const r = correlation(shown, question.numbers, cell);
+    question.ranked ??= inRanks(question.numbers);
+    const r = correlation(shown, question.ranked, cell);
     return { cell, score: Math.abs(r), high: r >= 0 };
   }
   const a = auc(shown, question, cell);
@@ -141,8 +152,6 @@ function ranking(shown, question) {
   const all = Array.from({ length: shown.C }, (_, c) => scoreOf(shown, question, c));
   return all.sort((a, b) => b.score - a.score || a.cell - b.cell);
 }
-
-const middle = (numbers) => numbers.sort((a, b) => a - b)[numbers.length >> 1];
 
 // ---- the text on a grid -------------------------------------------------------------------------
 
@@ -311,9 +320,10 @@ function drawExplorer(view) {
       const [best] = shown.features
         .filter(({ question }) => canBeAsked(question))
         .map((track) => ({ track, ...scoreOf(shown, track.question, cell()) }))
-        .sort((a, b) => b.score - a.score);
+        .map((found) => ({ ...found, kind: found.track.kind === "truth" ? "AUC" : "r" }))
+        .sort((a, b) => shareOf(b.kind, b.score) - shareOf(a.kind, a.score));
       if (best) {
-        const kind = best.track.kind === "truth" ? "AUC" : "r";
+        const { kind } = best;
         const sentence = `${measureOf(kind, best.score)}, ${where(kind, best.high)}`;
         parts.push(` goes best with ${best.track.name} on this text: ${sentence}.`);
       }
@@ -862,6 +872,7 @@ function drawExplorer(view) {
   );
   let chanceTimer = 0;
   view.atEnd(() => clearTimeout(chanceTimer));
+  view.atEnd(askGates.cancel);
 
   function follow(name) {
     view.set("feature", name);
@@ -969,15 +980,15 @@ function drawExplorer(view) {
       chanceTimer = setTimeout(() => findChance(question, kind, reached), 0);
       return;
     }
-    const chance = middle(reached);
+    const chance = Math.max(...reached);
     for (const tick of results.querySelectorAll(".chance")) {
       tick.style.left = `${shareOf(kind, chance)}%`;
       tick.classList.add("known");
     }
     chanceText.replaceChildren(
-      "Tick: chance. The best of all cells reaches ",
+      `Tick: chance. In ${TURNS} tries the best of all cells reached at most `,
       make("b", { "data-chance": chance }, format(chance)),
-      question.numbers ? " when the feature is shifted." : " for the same shape laid elsewhere.",
+      question.numbers ? " with the feature shifted." : " for the same shape laid elsewhere.",
       spans().length === 1 ? " Add another span of the same kind to tell them apart." : "",
     );
   }
@@ -1057,6 +1068,7 @@ function drawExplorer(view) {
   });
   let patience = 0;
   view.atEnd(() => clearTimeout(patience));
+  view.atEnd(() => send.cancel());
 
   const send = debounce(() => {
     if (view.get("own").text === box.value) takeOwn();

@@ -1,10 +1,10 @@
 """The cell explorer: a text coloured by one cell of an LSTM, and the search for what a cell knows.
 
-T characters, C cells of one layer. The browser gets all T x C values once, one byte each, and finds
-cells by itself: for a span of text or a known feature it computes of every cell
+T characters, C cells, of one layer or of several. The browser gets all T x C values once, one byte
+each, and finds cells by itself: for a span of text or a known feature it computes of every cell
 
     AUC    the share of pairs (character inside, character outside) in which the inner one is higher
-    |r|    the correlation with a feature that is a number
+    |r|    the correlation with a feature that is a number, of ranks (Spearman's)
 
 Only a text that the reader types, and gates that were not sent, need Python.
 """
