@@ -299,10 +299,10 @@ def _remedy(path: Path) -> str:
     if path.parent.parent != DATA:
         return "Save it again, or restore a copy."
     files = f"data/{path.parent.name}/{path.name}.*"
-    return (
-        f"Restore it with `git checkout -- {files}`, "
-        f"or make it again: `python -m lecture_utils.recipes {path.name}`."
-    )
+    command = f"python -m lecture_utils.recipes {path.name}"
+    with suppress(OSError, ValueError, KeyError, TypeError):  # the card may be what is damaged
+        command = json.loads(Path(f"{path}.json").read_text(encoding="utf-8"))["command"]
+    return f"Restore it with `git checkout -- {files}`, or make it again: `{command}`."
 
 
 def _half(name: str, value: torch.Tensor) -> torch.Tensor:
