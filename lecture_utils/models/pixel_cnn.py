@@ -160,7 +160,15 @@ class ResidualBlock(nn.Module):
         return self.widen(torch.relu(h))
 
 
-class PixelCNN(nn.Module):
+class PixelNetwork(nn.Module):
+    """What the four networks share. Each has `channels`, `levels`, `first` and `from_real`."""
+
+    def forward(self, images: Int[Tensor, "B C H W"]) -> Float[Tensor, "B C H W K"]:
+        check_images(images, self.channels, self.levels)
+        return self.from_real(scaled(images, self.levels, self.first.weight))
+
+
+class PixelCNN(PixelNetwork):
     """Images (B, C, H, W), levels 0..K-1 -> logits (B, C, H, W, K), for any H and W.
 
     layers: residual blocks. The first convolution is first_kernel x first_kernel.
@@ -175,10 +183,6 @@ class PixelCNN(nn.Module):
         self.first = MaskedConv2d("A", channels, features, first_kernel, channels)
         self.blocks = nn.ModuleList(ResidualBlock(channels, features) for _ in range(layers))
         self.readout = Readout(channels, levels, features)
-
-    def forward(self, images: Int[Tensor, "B C H W"]) -> Float[Tensor, "B C H W K"]:
-        check_images(images, self.channels, self.levels)
-        return self.from_real(scaled(images, self.levels, self.first.weight))
 
     def from_real(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W K"]:
         return self.after_first(self.first(x))
@@ -214,7 +218,7 @@ class GatedLayer(nn.Module):
         self.out = MaskedConv2d("B", features, features, 1, channels)
 
 
-class GatedPixelCNN(nn.Module):
+class GatedPixelCNN(PixelNetwork):
     """Images (B, C, H, W), levels 0..K-1 -> logits (B, C, H, W, K), for any H and W.
 
     The first layer has kernels of width first_kernel, the others of 3.
@@ -235,10 +239,6 @@ class GatedPixelCNN(nn.Module):
     def first(self) -> nn.Module:
         """The one convolution that reads the image in the pixel's own row."""
         return self.layers[0].horizontal
-
-    def forward(self, images: Int[Tensor, "B C H W"]) -> Float[Tensor, "B C H W K"]:
-        check_images(images, self.channels, self.levels)
-        return self.from_real(scaled(images, self.levels, self.first.weight))
 
     def from_real(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W K"]:
         return self.after_first(self.first(x), self.from_above(move_down(x)))

@@ -42,8 +42,14 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from lecture_utils.models.pixel_cnn import MaskedConv2d, Readout, check_network, move_down
-from lecture_utils.models.pixels import Step, check_images, fill, scaled
+from lecture_utils.models.pixel_cnn import (
+    MaskedConv2d,
+    PixelNetwork,
+    Readout,
+    check_network,
+    move_down,
+)
+from lecture_utils.models.pixels import Step, fill, scaled
 from lecture_utils.trace import note
 
 
@@ -146,7 +152,7 @@ class DiagonalLSTM(nn.Module):
         return unskew(self.lstm(lines).mT)
 
 
-class RowLSTM(nn.Module):
+class RowLSTM(PixelNetwork):
     """Images (B, C, H, W), levels 0..K-1 -> logits (B, C, H, W, K), for any H and W.
 
     layers: LSTMs, at least 1. The first convolution is first_kernel x first_kernel.
@@ -162,10 +168,6 @@ class RowLSTM(nn.Module):
         self.layers = nn.ModuleList(RowLayer(channels, features) for _ in range(layers))
         self.readout = Readout(channels, levels, features)
 
-    def forward(self, images: Int[Tensor, "B C H W"]) -> Float[Tensor, "B C H W K"]:
-        check_images(images, self.channels, self.levels)
-        return self.from_real(scaled(images, self.levels, self.first.weight))
-
     def from_real(self, image: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W K"]:
         x = self.first(image)
         for layer in self.layers:
@@ -173,7 +175,7 @@ class RowLSTM(nn.Module):
         return self.readout(x)
 
 
-class DiagonalBiLSTM(nn.Module):
+class DiagonalBiLSTM(PixelNetwork):
     """Images (B, C, H, W), levels 0..K-1 -> logits (B, C, H, W, K), for any H and W.
 
     layers: pairs of LSTMs, at least 1. The first convolution is first_kernel x first_kernel.
@@ -188,10 +190,6 @@ class DiagonalBiLSTM(nn.Module):
         self.first = MaskedConv2d("A", channels, features, first_kernel, channels)
         self.layers = nn.ModuleList(DiagonalLayer(channels, features) for _ in range(layers))
         self.readout = Readout(channels, levels, features)
-
-    def forward(self, images: Int[Tensor, "B C H W"]) -> Float[Tensor, "B C H W K"]:
-        check_images(images, self.channels, self.levels)
-        return self.from_real(scaled(images, self.levels, self.first.weight))
 
     def from_real(self, image: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W K"]:
         x = self.first(one_wider(image))
