@@ -72,15 +72,21 @@ def python_code(part: str) -> str:
 
 @cache
 def prose(part: str) -> str:
-    """English, mostly wrapped below 80 columns; 3 MB to train on.
+    """English, mostly wrapped below 80 columns; 3 MB to train on: all of `prose_sources`."""
+    return _joined(prose_sources(part).values())
 
-    Story, dialogue, manual, and the docstrings of `python_files` where there are any.
-    """
+
+def prose_sources(part: str) -> dict[str, str]:
+    """Story, dialogue, manual, and the docstrings of `python_files` where there are any."""
     _check(part)
     chapters = story().split("\n\n\n")  # the title page, then 16 chapters
     tale = {"train": chapters[:-3], "validation": chapters[-3:-2], "test": chapters[-2:]}[part]
     talk = dialogue(1_200_000 if part == "train" else 50_000, seed=PARTS.index(part)).text
-    return _joined([*tale, talk, *manual_pages(part).values(), *docstrings(part).values()])
+    sources = {
+        "story": tale, "dialogue": [talk], "manual": manual_pages(part).values(),
+        "docstrings": docstrings(part).values(),
+    }  # fmt: skip
+    return {name: _joined(texts) for name, texts in sources.items() if texts}
 
 
 def manual_pages(part: str) -> dict[str, str]:

@@ -11,6 +11,7 @@ the layers and before the readout, never along time (Zaremba, Sutskever and Viny
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import NamedTuple
 
@@ -145,10 +146,8 @@ def bits_per_character(model: CharLM, codes: np.ndarray, streams: int = 16) -> f
     if width < 2:
         raise ValueError(f"{len(codes)} characters are too few for {streams} parts: take fewer")
     parts = torch.as_tensor(codes[: streams * width]).view(streams, width)
-    was_training = model.training
-    model.eval()
-    try:
-        states, total, count = None, 0.0, 0
+    states, total, count = None, 0.0, 0
+    with _not_training(model):
         for start in range(0, width - 1, 250):
             chunk = parts[:, start : start + 251]
             logits, states = model(chunk[:, :-1], states)
@@ -157,8 +156,6 @@ def bits_per_character(model: CharLM, codes: np.ndarray, streams: int = 16) -> f
                 logits.flatten(0, 1), target, reduction="sum"
             ).item()
             count += target.numel()
-    finally:
-        model.train(was_training)
     return total / count / math.log(2)
 
 
@@ -188,38 +185,85 @@ def watch(
     stretch, warm: a text of more than stretch + warm characters is read in stretches side by side,
         each begun `warm` characters earlier to fill the memory: much faster, and all but the same.
     """
-    T, length = len(codes), min(len(codes), stretch + warm)
-    starts = np.append(np.arange(0, T - length, stretch), T - length)
-    places = starts[:, None] + np.arange(length)
-    was_training = model.training
-    model.eval()
-    try:
-        with trace(model, only=names, change=change) as log:
-            logits, _ = model.by_steps(torch.as_tensor(codes[places]))
-    finally:
-        model.train(was_training)
+    places = _stretches(len(codes), stretch, warm)
+    with _not_training(model), trace(model, only=names, change=change) as log:
+        logits, _ = model.by_steps(torch.as_tensor(codes[places]))
 
     def in_order(seen):
-        """(B, length, N), stretches side by side -> (T, N); of the first also the warm-up."""
-        result = np.empty((T, seen.shape[2]), np.float32)
-        result[:warm] = seen[0, :warm]
-        result[places[:, warm:]] = seen[:, warm:]
-        return result
+        return _in_order(seen.cpu().numpy(), places, warm)
 
     layers = range(len(model.stack.cells))
     return Watched(
         {
             name: np.concatenate(
-                [
-                    in_order(log.stack(f"stack.cells.{k}.{name}", dim=1).cpu().numpy())
-                    for k in layers
-                ],
-                axis=1,
+                [in_order(log.stack(f"stack.cells.{k}.{name}", dim=1)) for k in layers], axis=1
             )
             for name in names
         },
-        in_order(torch.log_softmax(logits, dim=2).cpu().numpy()),
+        in_order(torch.log_softmax(logits, dim=2)),
     )
+
+
+@torch.no_grad()
+def with_cells_held(
+    model: CharLM,
+    codes: Int[np.ndarray, "T"],
+    held: Sequence[Mapping[int, float]],
+    stretch: int = 500,
+    warm: int = 250,
+) -> Float[np.ndarray, "variants T V"]:
+    """log p of the character after each one, the text read once per variant, all side by side.
+
+    held: of each variant, cell -> the value at which its c stays; {} for none. Cells are numbered
+        as `watch` puts them side by side, those of the first layer first.
+    stretch, warm: as in `watch`.
+    """
+    layers, H = len(model.stack.cells), model.readout.in_features
+    for cell in {cell for cells in held for cell in cells}:
+        if not 0 <= cell < layers * H:
+            raise ValueError(f"there is no cell {cell}: give 0 to {layers * H - 1}")
+    places = _stretches(len(codes), stretch, warm)
+    at = torch.full((len(held), len(places), layers * H), torch.nan)  # nan: as it goes
+    for variant, cells in zip(at, held):
+        for cell, value in cells.items():
+            variant[:, cell] = value
+    at = at.flatten(0, 1).to(model.readout.weight)
+
+    def holding(layer):
+        wanted = at[:, layer * H : (layer + 1) * H]
+        return lambda c: torch.where(wanted.isnan(), c, wanted)
+
+    touched = {cell // H for cells in held for cell in cells}
+    change = {f"stack.cells.{layer}.c": holding(layer) for layer in touched}
+    with _not_training(model), trace(model, only=(), change=change):
+        logits, _ = model.by_steps(torch.as_tensor(codes[places]).repeat(len(held), 1))
+    log_p = torch.log_softmax(logits, dim=2).unflatten(0, (len(held), len(places))).cpu().numpy()
+    return np.stack([_in_order(variant, places, warm) for variant in log_p])
+
+
+def _stretches(T, stretch, warm):
+    """Places in the text, a row for each stretch with the warm-up before it."""
+    length = min(T, stretch + warm)
+    starts = np.append(np.arange(0, T - length, stretch), T - length)
+    return starts[:, None] + np.arange(length)
+
+
+def _in_order(seen, places, warm):
+    """(stretches, length, N), side by side -> (T, N); of the first also the warm-up."""
+    result = np.empty((places.max() + 1, seen.shape[2]), np.float32)
+    result[:warm] = seen[0, :warm]
+    result[places[:, warm:]] = seen[:, warm:]
+    return result
+
+
+@contextmanager
+def _not_training(model):
+    was_training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(was_training)
 
 
 def sample(

@@ -1,18 +1,26 @@
 """What the character models of lesson 06 can do, beside n-grams and compressors, on test text.
 
-    bits       bits per character
-    context    bits of a character when all but the x before it come from elsewhere in the text
+    bits       bits per character; of prose also source by source
+    context    bits of a character when only the x before it are the text's own (`context_bits`);
+               "context error" is the standard error of what it costs beyond the longest context
     closing    probability of the right closing mark, by its distance x from the opening one
                (brackets in code, quotation marks in prose)
+    choosing   share of the brackets where the right closing one is likelier than the two others
+    inside     at the ends of clauses, AUC of the probability of a quotation mark: is a quotation
+               open or not?
 
-The n-gram models and the compressors learn from the same training text as the networks.
+The n-gram models and the compressors learn from the same training text as the networks. The last
+three are of the pages that `hidden_cells.held_out` chooses.
 """
 
 import math
+from collections.abc import Iterator
+from functools import partial
 from time import perf_counter
 
 import numpy as np
 import torch
+from sklearn.metrics import roc_auc_score
 from tqdm import tqdm
 
 from lecture_utils.datasets import corpora, labels
@@ -22,6 +30,7 @@ from lecture_utils.models.ngrams import NGram, compressed_bits
 from lecture_utils.recipes._card import card
 from lecture_utils.recipes._command import Command
 from lecture_utils.recipes.char_lm import CORPORA, shipped
+from lecture_utils.recipes.hidden_cells import held_out
 from lecture_utils.runtime import seed
 from lecture_utils.training.checkpoints import save_experiment
 
@@ -32,9 +41,11 @@ NETWORKS = {
     "prose": {"LSTM": "char_lm_prose"},
 }
 CONTEXTS = (1, 2, 3, 5, 8, 12, 20, 30, 50, 80, 120, 200, 300)
+PLACES = 2000
 DISTANCES = (1, 5, 10, 20, 40, 80, 160, 320, 640)
 """Edges of the bins."""
 OPENING, CLOSING = "([{", ")]}"
+CLAUSE_ENDS = ",.?!"
 
 
 def closings(corpus: str, text: str) -> tuple[np.ndarray, np.ndarray]:
@@ -57,97 +68,133 @@ def closings(corpus: str, text: str) -> tuple[np.ndarray, np.ndarray]:
     return tuple(np.array(found).T)
 
 
-def context_bits(
-    model: CharLM, codes: np.ndarray, contexts: tuple[int, ...], places: int = 1000
-) -> dict[int, float]:
-    """Bits of the same `places` characters, if only the x characters before them are their own.
+def clause_ends(text: str) -> tuple[np.ndarray, np.ndarray]:
+    """Places right after a mark that may end a clause, and whether a quotation is open there.
 
-    What is before these comes from elsewhere in the text, `max(contexts)` characters of it. From an
-    empty memory, which training has hardly ever seen, the first characters would cost more for that
-    reason alone.
+    Only where the text goes on with a quotation mark, a space or a line end: elsewhere (3.14, a
+    dot of three) no model would expect a quotation mark.
+    """
+    quoted = labels.prose_labels(text)["inside quotes"]
+    ends = [
+        t for t in range(1, len(text)) if text[t - 1] in CLAUSE_ENDS and text[t] in '" \n'
+    ]  # fmt: skip
+    return np.array(ends), quoted[np.array(ends) - 1]
+
+
+def context_bits(
+    model: CharLM, codes: np.ndarray, contexts: tuple[int, ...], places: int = PLACES
+) -> Iterator[tuple[int, float, float]]:
+    """x; bits of the same `places` characters if only the x before them are their own; how sure.
+
+    What the memory holds before these x characters comes from elsewhere in the text, or is empty;
+    of the two, whichever costs less on the whole. (An empty memory is nearly unknown to the model,
+    foreign text misleads it; neither is what it is to know nothing.) How sure: the standard error
+    of the difference from the longest context.
     """
     longest = max(contexts)
     rng = np.random.default_rng(0)
     ends, elsewhere = rng.integers(longest, len(codes) - 1, (2, places))
-    before = elsewhere[:, None] + np.arange(-longest, 0)
+    windows = torch.as_tensor(codes[ends[:, None] + np.arange(-longest, 1)])
+    foreign = torch.as_tensor(codes[elsewhere[:, None] + np.arange(-longest, 0)])
     bits = {}
+    with torch.no_grad():
+        for part in torch.arange(places).split(100):  # the gates of all would take gigabytes
+            full = model(foreign[part])[1]
+            for x in contexts:
+                own = windows[part, -x - 1 :]
+                for start, states in enumerate((full, None)):
+                    logits = model(own[:, :-1], states)[0][:, -1].cpu()
+                    nats = torch.nn.functional.cross_entropy(logits, own[:, -1], reduction="none")
+                    bits.setdefault((x, start), []).append(nats.numpy() / math.log(2))
+    bits = {key: np.concatenate(parts) for key, parts in bits.items()}
+    best = {x: min((bits[x, 0], bits[x, 1]), key=np.mean) for x in contexts}
     for x in contexts:
-        own = ends[:, None] + np.arange(-x, 1)
-        windows = torch.as_tensor(codes[np.concatenate([before, own], axis=1)])
-        total = 0.0
-        for part in windows.split(100):  # of all at once the gates alone would take gigabytes
-            with torch.no_grad():
-                logits = model(part[:, :-1])[0][:, -1]
-            total += torch.nn.functional.cross_entropy(logits, part[:, -1], reduction="sum").item()
-        bits[x] = total / places / math.log(2)
-    return bits
+        more = best[x] - best[longest]
+        yield x, float(best[x].mean()), float(more.std() / math.sqrt(places))
 
 
-def by_distance(log_p: np.ndarray, places: np.ndarray, distances: np.ndarray):
-    """For each bin: its lower edge, how many closing marks it has, and their mean probability.
-
-    log_p: of each character of the text, given those before it.
-    """
+def by_distance(values: np.ndarray, distances: np.ndarray) -> Iterator[tuple[int, int, float]]:
+    """For each bin of distances that has 20 values: its lower edge, how many, and their mean."""
     bins = np.digitize(distances, DISTANCES) - 1
     for k, edge in enumerate(DISTANCES):
-        here = places[bins == k]
+        here = values[bins == k]
         if len(here) >= 20:  # of fewer a mean says little
-            yield edge, len(here), float(np.exp(log_p[here]).mean())
+            yield edge, len(here), float(here.mean())
+
+
+def marks_of(corpus: str, text: str, probabilities) -> Iterator[tuple[str, int, float, int]]:
+    """Measure, x, value and count of what a model knows about marks to be closed.
+
+    probabilities(places): p of each character of the alphabet (places, V) where these places are.
+    """
+    codes = ALPHABET.encode(text)
+    places, distances = closings(corpus, text)
+    p = probabilities(places)
+    right = p[np.arange(len(places)), codes[places]]
+    for edge, count, mean in by_distance(right, distances):
+        yield "closing", edge, mean, count
+    if corpus == "code":
+        likeliest = p[:, ALPHABET.encode(CLOSING)].max(axis=1) == right
+        for edge, count, mean in by_distance(likeliest, distances):
+            yield "choosing", edge, mean, count
+    else:
+        ends, quoted = clause_ends(text)
+        p = probabilities(ends)[:, ALPHABET.encode('"')[0]]
+        yield "inside", 0, float(roc_auc_score(quoted, p)), len(ends)
 
 
 def main(argv: list[str]) -> None:
     command = Command(NAME, __doc__)
-    command.count("--characters", 200_000, "of each test text")
+    command.count("--characters", 200_000, "of each text with marks to be closed")
     options = command.parse(argv, output=NAME)
     seed(0)
     start, rows = perf_counter(), []
     bar = tqdm(total=sum(len(networks) + 2 for networks in NETWORKS.values()), unit="model")
     for corpus, networks in NETWORKS.items():
-        text = test_text(corpus, options.characters)
-        train, test = (ALPHABET.encode(t) for t in (CORPORA[corpus]("train"), text))
-        marks = closings(corpus, text)
+        whole = CORPORA[corpus]
+        texts = {"": whole("test")} | (corpora.prose_sources("test") if corpus == "prose" else {})
+        page = held_out(corpus, options.characters).text
+        read = ALPHABET.encode(page)
 
-        def add(model, measure, x, value, count, corpus=corpus):
-            rows.append({"corpus": corpus, "model": model, "measure": measure, "x": x,
-                         "value": round(value, 4), "count": count})  # fmt: skip
+        def add(model, measure, x, value, count, source="", corpus=corpus):
+            rows.append({"corpus": corpus, "source": source, "model": model, "measure": measure,
+                         "x": x, "value": round(value, 4), "count": count})  # fmt: skip
 
-        for name, bits in compressed_bits(CORPORA[corpus]("train"), text).items():
-            add(name, "bits", 0, bits, len(test))
+        for source, text in texts.items():
+            for name, bits in compressed_bits(whole("train"), text).items():
+                add(name, "bits", 0, bits, len(text), source)
         bar.update()
-        log_p = NGram(train, len(ALPHABET), ORDER).log_probabilities(test)
-        for n, of_order in enumerate(log_p, start=1):
-            add(f"{n}-gram", "bits", n, float(-of_order.mean() / math.log(2)), len(test))
-            for edge, count, p in by_distance(of_order, *marks):
-                add(f"{n}-gram", "closing", edge, p, count)
+        ngrams = NGram(ALPHABET.encode(whole("train")), len(ALPHABET), ORDER)
+        for source, text in texts.items():
+            log_p = ngrams.log_probabilities(ALPHABET.encode(text))
+            for n, bits in enumerate(-log_p.mean(axis=1) / math.log(2), start=1):
+                add(f"{n}-gram", "bits", n, float(bits), len(text), source)
+        for found in marks_of(corpus, page, partial(ngrams.distributions, read)):
+            add(f"{ORDER}-gram", *found)
+        del ngrams, log_p
         bar.update()
         for name, checkpoint in networks.items():
             model = shipped(checkpoint)
-            add(name, "bits", 0, bits_per_character(model, test), len(test))
-            for x, bits in context_bits(model, test, CONTEXTS).items():
-                add(name, "context", x, bits, 1000)
-            given = np.append(0, watch(model, test).of_next(test))
-            for edge, count, p in by_distance(given, *marks):
-                add(name, "closing", edge, p, count)
+            for source, text in texts.items():
+                bits = bits_per_character(model, ALPHABET.encode(text))
+                add(name, "bits", 0, bits, len(text), source)
+            for x, bits, error in context_bits(model, ALPHABET.encode(texts[""]), CONTEXTS):
+                add(name, "context", x, bits, PLACES)
+                add(name, "context error", x, error, PLACES)
+            log_p = watch(model, read, names=()).log_probabilities
+            for found in marks_of(corpus, page, lambda at, log_p=log_p: np.exp(log_p[at - 1])):
+                add(name, *found)
             bar.update()
     bar.close()
     metrics = {
-        f"{row['corpus']}, {row['model']}": row["value"] for row in rows if row["measure"] == "bits"
+        f"{row['corpus']}, {row['model']}": row["value"]
+        for row in rows
+        if row["measure"] == "bits" and not row["source"]
     }
     save_experiment(
         options.output, rows,
         card(NAME, argv, seed=0, steps=0, metrics=metrics, seconds=perf_counter() - start,
-             data=f"corpora.python_code and corpora.prose, {options.characters:,} test characters"),
+             data="corpora.python_code('test') and corpora.prose('test'); marks to be closed on "
+             f"held_out of both, {options.characters:,} characters"),
     )  # fmt: skip
     print(*(f"{name}: {value}" for name, value in metrics.items()), sep="\n")
-
-
-def test_text(corpus: str, characters: int) -> str:
-    """The first whole documents of the test part, about so many characters."""
-    if corpus == "prose":
-        text = corpora.prose("test")[:characters]
-        return text[: text.rindex("\n\n") + 1]
-    text = ""
-    for one in corpora.python_files("test").values():
-        if len(text) + len(one) <= characters:
-            text += one
-    return text

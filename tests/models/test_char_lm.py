@@ -15,6 +15,7 @@ from lecture_utils.models.char_lm import (
     chunks,
     sample,
     watch,
+    with_cells_held,
 )  # fmt: skip
 from lecture_utils.models.gru import GRUCell
 from lecture_utils.models.lstm import LSTMCell
@@ -207,6 +208,29 @@ def test_a_cell_that_is_held_changes_what_comes_after():
     assert (changed.values["c"][:, :H] == plain.values["c"][:, :H]).all()  # the layer below
     assert not np.allclose(changed.values["c"][:, H + 4], plain.values["c"][:, H + 4])
     assert not np.allclose(changed.log_probabilities, plain.log_probabilities)
+
+
+@pytest.mark.parametrize("length", [50, 230])
+def test_many_ways_of_holding_cells_are_read_side_by_side(length):
+    network = model()
+    text = np.random.default_rng(0).integers(V, size=length)
+
+    def held(unit, value):
+        return lambda c: c.index_fill(1, torch.tensor([unit]), value)
+
+    ways = [{}, {H + 3: 0.5}, {2: -1.0}, {2: -1.0, H + 3: 0.5}]
+    one_by_one = [
+        None, {"stack.cells.1.c": held(3, 0.5)}, {"stack.cells.0.c": held(2, -1.0)},
+        {"stack.cells.0.c": held(2, -1.0), "stack.cells.1.c": held(3, 0.5)},
+    ]  # fmt: skip
+    together = with_cells_held(network, text, ways, stretch=80, warm=60)
+    assert together.shape == (4, length, V)
+    for seen, change in zip(together, one_by_one):
+        alone = watch(network, text, change=change, stretch=80, warm=60).log_probabilities
+        np.testing.assert_allclose(seen, alone, atol=1e-6)
+    assert np.abs(together[1] - together[0]).max() > 1e-3  # the test can tell
+    with pytest.raises(ValueError, match="there is no cell 14: give 0 to 13"):
+        with_cells_held(network, text, [{2 * H: 0.0}])
 
 
 def test_samples():

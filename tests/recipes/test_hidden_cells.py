@@ -134,32 +134,82 @@ def test_bits_after_the_whole_context_are_those_of_the_model():
     torch.manual_seed(0)
     model = CharLM(len(ALPHABET), 6).eval()
     codes = ALPHABET.encode(hidden_cells.last_pages(6000))
-    found = char_models.context_bits(model, codes, (1, 50), places=200)
-    assert set(found) == {1, 50}
-    assert found[50] == pytest.approx(bits_per_character(model, codes), abs=0.2)
+    found = list(char_models.context_bits(model, codes, (1, 50), places=200))
+    assert [x for x, *_ in found] == [1, 50]
+    assert found[1][1] == pytest.approx(bits_per_character(model, codes), abs=0.2)
+    assert found[0][2] > 0 and found[1][2] == 0  # of the difference from the longest
+
+
+class TenBefore(CharLM):
+    """Says that the character of ten before comes again; from an empty memory, that 0 comes."""
+
+    def forward(self, codes, states=None):
+        seen = torch.zeros(len(codes), 10, dtype=torch.long) if states is None else states
+        seen = torch.cat([seen, codes], dim=1)
+        return torch.nn.functional.one_hot(seen[:, -10], 50)[:, None] * 20.0, seen
 
 
 def test_only_the_context_is_the_places_own():
-    """A model that repeats what stood 10 characters before is right as soon as that is given."""
     rng = np.random.default_rng(1)
     codes = np.concatenate([np.tile(rng.integers(0, 50, 10), 30) for _ in range(10)])  # period 10
-
-    class TenBefore(CharLM):
-        def forward(self, windows):
-            likely = torch.nn.functional.one_hot(windows[:, -10], 50) * 20.0
-            return likely[:, None], []
-
     found = char_models.context_bits(TenBefore(50, 1), codes, (5, 9, 10, 15), places=300)
-    assert found[5] > 5 and found[9] > 5 and found[10] < 3 and found[15] < 3
+    bits = {x: value for x, value, _ in found}
+    assert bits[5] > 5 and bits[9] > 5 and bits[10] < 3 and bits[15] < 3
+
+
+class SureIfEmpty(CharLM):
+    """From an empty memory sure of 0, after anything else sure of 1."""
+
+    def forward(self, codes, states=None):
+        sure = torch.full_like(codes[:, -1:], 0 if states is None else 1)
+        return torch.nn.functional.one_hot(sure, 50) * 20.0, sure
+
+
+def test_of_an_empty_and_a_foreign_memory_the_cheaper_one_counts():
+    found = char_models.context_bits(SureIfEmpty(50, 1), np.zeros(500, int), (5, 30), 50)
+    assert all(bits < 0.01 for _, bits, _ in found)
 
 
 def test_means_by_distance():
-    log_p = np.log(np.full(500, 0.5))
-    log_p[:100] = np.log(0.1)
-    places = np.arange(100, 140)
-    rows = list(char_models.by_distance(log_p, places, np.full(40, 12)))
-    assert rows == [(10, 40, pytest.approx(0.5))]
-    assert not list(char_models.by_distance(log_p, places[:5], np.full(5, 12)))
+    values = np.full(40, 0.5)
+    assert list(char_models.by_distance(values, np.full(40, 12))) == [(10, 40, 0.5)]
+    assert not list(char_models.by_distance(values[:5], np.full(5, 12)))
+
+
+def test_ends_of_clauses():
+    text = '"Yes," said Ann. "It is 3.14... no?"\n'
+    places, quoted = char_models.clause_ends(text)
+    assert [text[t - 2 : t] for t in places] == ["s,", "n.", "..", "o?"]
+    assert quoted.tolist() == [True, False, True, True]
+
+
+@pytest.mark.parametrize("corpus", ["code", "prose"])
+def test_a_model_that_knows_what_is_open_gets_full_marks(corpus):
+    text = hidden_cells.held_out(corpus, 60_000, seed=3).text
+    codes = ALPHABET.encode(text)
+
+    def clairvoyant(places):
+        return np.eye(len(ALPHABET))[codes[places]]
+
+    def unable(places):
+        p = np.full((len(places), len(ALPHABET)), 0.0)
+        p[:, ALPHABET.encode("]")[0]] = 1
+        return p
+
+    rows = list(char_models.marks_of(corpus, text, clairvoyant))
+    assert {measure for measure, *_ in rows} == {
+        "closing", "choosing" if corpus == "code" else "inside"
+    }  # fmt: skip
+    known = {measure: value for measure, _, value, _ in rows}
+    assert known["closing"] == 1
+    if corpus == "code":
+        assert known["choosing"] == 1
+        blind = [row for row in char_models.marks_of(corpus, text, unable) if row[0] == "choosing"]
+        assert blind and all(value < 0.6 for _, _, value, _ in blind)
+    else:
+        assert known["inside"] > 0.6  # a quotation may go on, so a mark is not sure to come
+        *_, last = char_models.marks_of(corpus, text, unable)
+        assert last[2] == 0.5
 
 
 def test_the_learning_rate_warms_up_and_runs_out():
