@@ -39,6 +39,7 @@ GATES = ("i", "f", "o")
 SMALL = {"stretch": 250, "warm": 250}  # for a page of text
 LARGE = {"stretch": 4000, "warm": 2000}  # so that a docstring's opening marks have been read
 BLOCK = 500
+SENT = 24  # cells whose gates go along with the explorer; it asks for the others
 HARD = {
     "inside brackets": ("plain code", labels.plain_code),
     "inside a condition": ("plain code", labels.plain_code),
@@ -174,7 +175,7 @@ def explorer(
     seen: a longer text and all its cells' values (T, cells), to take top contexts from.
     """
     model, finds = network(corpus), ranked(corpus)
-    known = list(dict.fromkeys(found.cell for found in finds))
+    found_cells = list(dict.fromkeys(found.cell for found in finds))
     chosen = next((found.cell for found in finds if found.feature == feature), None)
 
     def read(text):
@@ -197,12 +198,26 @@ def explorer(
                        features(typed), lambda cell: gates[:, cell])  # fmt: skip
 
     watched, gates = read(text)
+    known = features(text)
+    sent = dict.fromkeys([*found_cells, *_by_what_they_know(watched.values["c"], known)])
     return CellExplorer(
-        text, watched.values["c"], likeliest(watched.log_probabilities),
-        features=features(text), ranked=finds, gates={cell: gates[:, cell] for cell in known},
-        contexts={} if seen is None else {c: contexts(seen[0], seen[1][:, c]) for c in known},
+        text, watched.values["c"], likeliest(watched.log_probabilities), features=known,
+        ranked=finds, gates={cell: gates[:, cell] for cell in list(sent)[:SENT]},
+        contexts={} if seen is None else {c: contexts(seen[0], seen[1][:, c]) for c in found_cells},
         gates_of=lambda cell: gates[:, cell], read=reading, title=title, cell=chosen,
     )  # fmt: skip
+
+
+def _by_what_they_know(values, features):
+    """All cells, those first that go best with any feature of a text."""
+    effects = [
+        2 * probes.auc(values, feature) - 1
+        if feature.dtype == bool
+        else probes.correlation(values, feature, rank=True)
+        for feature in features.values()
+    ]
+    most = np.abs(effects).max(axis=0) if effects else np.zeros(values.shape[1])
+    return np.argsort(-most, kind="stable").tolist()
 
 
 def likeliest(log_p: np.ndarray, count: int = 5) -> tuple[list[str], np.ndarray]:

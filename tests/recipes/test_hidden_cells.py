@@ -83,6 +83,16 @@ def test_the_explorer_reads_typed_text(tiny):
     assert "error" not in code.own
 
 
+def test_the_gates_that_are_sent_are_of_the_cells_that_know_most():
+    rng = np.random.default_rng(0)
+    values, quoted, column = rng.standard_normal((500, 6)), rng.random(500) < 0.4, np.arange(500.0)
+    values[:, 4] -= 4 * quoted
+    values[:, 1] += 0.005 * column
+    order = hidden_cells._by_what_they_know(values, {"quoted": quoted, "column": column})
+    assert order[:2] == [4, 1] and sorted(order) == list(range(6))
+    assert hidden_cells._by_what_they_know(values, {}) == list(range(6))
+
+
 def test_the_survey_finds_a_planted_cell(tiny, monkeypatch):
     page = hidden_cells.held_out("prose", 30_000)
     quoted = hidden_cells.LABELS["prose"](page.text)["inside quotes"]
