@@ -194,9 +194,28 @@ CALLS = {
         lambda f: f([quoted, column]),
         ["quotes 0.96 (untrained 0.61)", "column -0.41 (untrained 0.20)"],
     ),
+    hidden_cells.minimal_pair: (
+        lambda f: f(np.full((3, 8), 1.5), np.full((3, 8), -2.0), 4, "the mark", 7),
+        ["Cell 7", "with the mark 1.50", "without the mark -2.00"],
+    ),
     hidden_cells.effects: (
-        lambda f: f({"quotes": (-0.4, np.array([-0.1, 0.02]))}, "change of the probability"),
-        ["Change of the probability", "quotes: -0.400, random cells -0.100 to +0.020"],
+        lambda f: f(
+            {"quotes": (-0.4, np.array([-0.1, 0.02]), np.array([-0.2, 0.01]))}, "bits", "cell 7"
+        ),
+        ["Bits", "quotes: -0.40, other cells -0.20 to +0.02"],
+    ),
+    hidden_cells.by_position: (
+        lambda f: f(
+            np.array([0, 40, 80]),
+            {"free": np.array([0.1, 0.6])},
+            "probability\nof a line end",
+            np.array([0.05, 0.7]),
+        ),
+        ["Probability of a line end", "free from 0.10 to 0.60"],
+    ),
+    hidden_cells.time_constants: (
+        lambda f: f(np.array([1.0, 3.0, 5.0, 10.0, 40.0, 90.0]), 2, {"quote cell": 4}),
+        ["layer 1, middle 3.0", "layer 2, middle 40.0", "quote cell 40.0"],
     ),
     hidden_cells.saturation: (
         lambda f: f({"i": np.full((5, 4), 0.95), "f": np.full((5, 4), 0.05)}, layers=2),

@@ -86,25 +86,100 @@ def survey(rows: list[dict]) -> Picture:
     return described(figure, f"Scores of the best cell per feature: {', '.join(said)}.")
 
 
-def effects(names: dict[str, tuple[float, np.ndarray]], what: str) -> Picture:
-    """What switching one cell off does, beside the same for random cells; a row per experiment.
+def minimal_pair(
+    with_mark: np.ndarray, without: np.ndarray, lead: int, what: str, cell: int
+) -> Picture:
+    """A cell along the same words with and without one mark before them; mean, middle 80 %.
 
-    names: row -> (effect of the cell, effects of the random cells).
+    with_mark, without: (pairs, lead + after) values; the mark has come just before place `lead`.
     """
-    figure, ax = picture(8.0, 0.5 * len(names) + 1.0)
+    figure, ax = picture(7.5, 2.6)
+    places = np.arange(with_mark.shape[1]) - lead + 1
     said = []
-    for row, (name, (own, others)) in enumerate(names.items()):
-        jitter = row + np.linspace(-0.22, 0.22, len(others))
-        ax.plot(others, jitter, "o", ms=4, color=COLOURS["reference"], alpha=0.6, mec="none",
-                label="random cells" if row == 0 else None)  # fmt: skip
-        ax.plot(own, row, "D", ms=9, color=COLOURS["cell"], label="the cell" if row == 0 else None)
-        said.append(f"{name}: {own:+.3f}, random cells {others.min():+.3f} to {others.max():+.3f}")
+    for name, values, colour in (
+        (f"with {what}", with_mark, COLOURS["cell"]), (f"without {what}", without, GREY),
+    ):  # fmt: skip
+        low, high = np.quantile(values, [0.1, 0.9], axis=0)
+        ax.fill_between(places, low, high, color=colour, alpha=0.2, lw=0)
+        ax.plot(places, values.mean(axis=0), color=colour, label=name)
+        said.append(f"{name} {values[:, lead:].mean():.2f}")
+    ax.axvline(0.5, color=GREY, lw=1, ls=":")
+    ax.set(xlabel="characters of the quotation read", ylabel=f"value of cell {cell}")
+    ax.legend(frameon=False, fontsize=9, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return described(figure, f"Cell {cell} inside the quotation, on average: {', '.join(said)}.")
+
+
+def effects(rows: dict[str, tuple[float, np.ndarray, np.ndarray]], what: str, cell: str) -> Picture:
+    """What holding one cell does, beside the same for others; a row per kind of character.
+
+    rows: name -> (effect of the cell, effects of random cells, effects of the next best cells).
+    """
+    figure, ax = picture(8.0, 0.55 * len(rows) + 1.0)
+    said = []
+    for row, (name, (own, random, next_best)) in enumerate(rows.items()):
+        for values, label, mark, colour in (
+            (random, "random cells", "o", COLOURS["reference"]),
+            (next_best, "next best cells", "^", COLOURS["hidden"]),
+        ):
+            jitter = row + np.linspace(-0.25, 0.25, len(values))
+            ax.plot(values, jitter, mark, ms=5, color=colour, alpha=0.7, mec="none",
+                    label=label if row == 0 else None)  # fmt: skip
+        ax.plot(own, row, "D", ms=9, color=COLOURS["cell"], label=cell if row == 0 else None)
+        others = np.concatenate([random, next_best])
+        said.append(f"{name}: {own:+.2f}, other cells {others.min():+.2f} to {others.max():+.2f}")
     ax.axvline(0, color=GREY, lw=1)
-    ax.set_yticks(range(len(names)), names, fontsize=9)
-    ax.invert_yaxis()
+    ax.set_yticks(range(len(rows)), rows, fontsize=9)
+    ax.set_ylim(len(rows) - 0.5, -0.5)
     ax.set_xlabel(what)
     ax.legend(frameon=False, fontsize=9, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return described(figure, f"{what[0].upper()}{what[1:]}. {'; '.join(said)}.")
+
+
+def by_position(
+    edges: np.ndarray, curves: dict[str, np.ndarray], what: str, truth: np.ndarray | None = None
+) -> Picture:
+    """A mean for each stretch of the line, a curve per way of reading.
+
+    edges: of the N stretches (N + 1,); curves: name -> (N,); truth: what really happens, as bars.
+    """
+    figure, ax = picture(7.5, 2.8)
+    centres, said = (edges[1:] + edges[:-1]) / 2, []
+    if truth is not None:
+        ax.bar(centres, truth, width=0.9 * np.diff(edges), color=COLOURS["soft"], zorder=0,
+               label="how often it is so")  # fmt: skip
+    for (name, values), colour in zip(curves.items(), SERIES):
+        ax.plot(centres, values, "o-", ms=4, color=colour, label=name)
+        said.append(f"{name} from {values[0]:.2f} to {values[-1]:.2f}")
+    ax.set(xlabel="position in the line", ylabel=what, ylim=(-0.02, 1.02))
+    ax.legend(frameon=False, fontsize=9, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    said = f"{what[0].upper()}{what[1:]} along the line: {', '.join(said)}."
+    return described(figure, said.replace("\n", " "))
+
+
+def time_constants(steps: np.ndarray, layers: int, marked: dict[str, int]) -> Picture:
+    """For how many characters each cell's gate keeps, sorted, a curve per layer; some by name.
+
+    steps: (cells,) of all layers side by side. marked: name -> cell.
+    """
+    figure, ax = picture(7.5, 2.8)
+    said, size = [], len(steps) // layers
+    for layer, part in enumerate(np.split(steps, layers)):
+        order = np.argsort(part)
+        share = np.arange(1, size + 1) / size
+        ax.plot(share, part[order], color=SERIES[layer], lw=2, label=f"layer {layer + 1}")
+        said.append(f"layer {layer + 1}, middle {np.median(part):.1f}")
+        for name, cell in marked.items():
+            if cell // size == layer:
+                at = share[np.flatnonzero(order == cell % size)[0]]
+                ax.plot(at, steps[cell], "D", color=COLOURS["cell"], ms=8, zorder=3)
+                ax.annotate(name, (at, steps[cell]), (-8, 6), textcoords="offset points",
+                            fontsize=9, ha="right")  # fmt: skip
+                said.append(f"{name} {steps[cell]:.1f}")
+    ax.set(yscale="log", xlabel="share of the cells that keep for less long",
+           ylabel="characters until\n63 % are forgotten")  # fmt: skip
+    ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    ax.legend(frameon=False, fontsize=9)
+    return described(figure, f"Characters until 63 % are forgotten: {'; '.join(said)}.")
 
 
 def saturation(gates: dict[str, np.ndarray], layers: int) -> Picture:
