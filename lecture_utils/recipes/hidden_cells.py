@@ -3,8 +3,8 @@
 For code and for prose, on test text: the best cell for each feature, chosen on one half of the text
 and scored on the other, with controls (`training.probes`). Beside it stand
 
-    hard            its AUC where it is hard to tell: see `HARD` (of code; else empty)
-    in_story        its score in the story's last chapter alone (of prose; else empty)
+    hard            its AUC where it is hard to tell: see `HARD` (of code; else nan)
+    in_story        its score in the story's last chapter alone (of prose; else nan)
     untrained       the same search in a network of the same form that has learned nothing
     from_character  what the character itself says, without any memory
     all_cells       a linear readout of all cells; untrained_all: of the untrained network
@@ -260,8 +260,8 @@ def survey(corpus: str, characters: int, draws: int = 99) -> tuple[list[dict], d
 
         _, mask = HARD.get(best.feature, (None, None)) if corpus == "code" else (None, None)
         rows.append(best._asdict() | {
-            "hard": score(mask(features)) if mask else "",
-            "in_story": score(page.story) if corpus == "prose" else "",
+            "hard": score(mask(features)) if mask else np.nan,
+            "in_story": score(page.story) if corpus == "prose" else np.nan,
             "untrained": unlearned.score,
             "from_character": probes.from_symbols(codes, feature),
             "all_cells": probes.linear_probe(trained[::4], feature[::4]),

@@ -108,7 +108,7 @@ def test_the_survey_finds_a_planted_cell(tiny, monkeypatch):
     row = rows[0]
     assert (row["feature"], row["cell"], row["direction"]) == ("inside quotes", 4, -1)
     assert row["score"] > 0.95 > 0.6 > max(row["control"], row["untrained"], row["from_character"])
-    assert row["in_story"] > 0.95 and row["hard"] == "" and row["all_cells"] > 0.95
+    assert row["in_story"] > 0.95 and np.isnan(row["hard"]) and row["all_cells"] > 0.95
     assert row["untrained_all"] < 0.6
     assert counts["trained, AUC 0.95 or r 0.8"] == 1 and not counts["untrained, AUC 0.85 or r 0.6"]
     given_away = next(row for row in rows if row["feature"] == "between words")

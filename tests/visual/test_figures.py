@@ -44,11 +44,11 @@ decay = np.geomspace(1e-10, 1, 21)  # of a gradient at h_0 ... h_20
 rng_of = np.random.default_rng
 quoted = {
     "feature": "quotes", "kind": "AUC", "score": 0.96, "low": 0.94, "high": 0.98, "control": 0.62,
-    "untrained": 0.61, "from_character": 0.55, "all_cells": 0.99, "hard": 0.9, "in_story": "",
+    "untrained": 0.61, "from_character": 0.55, "all_cells": 0.99, "hard": 0.9, "in_story": np.nan,
 }  # fmt: skip
 column = quoted | {
     "feature": "column", "kind": "r", "score": -0.41, "low": -0.5, "high": -0.3, "untrained": 0.2,
-    "hard": "",
+    "hard": np.nan,
 }  # fmt: skip
 
 

@@ -55,7 +55,7 @@ def survey(rows: list[dict]) -> Picture:
     """For each feature the best cell's score on held-out text, its interval, beside its controls.
 
     rows: dicts with feature, kind, score, low, high, control, untrained, from_character, all_cells,
-    and a score among hard cases, `hard` or `in_story`, or "" where there is none.
+    and a score among hard cases, `hard` or `in_story`, nan where there is none.
     """
     figure, ax = picture(9.0, 0.38 * len(rows) + 1.0)
     places = np.arange(len(rows))
@@ -63,7 +63,7 @@ def survey(rows: list[dict]) -> Picture:
     ends = np.array([[row["low"], row["high"]] for row in rows]).T
     ax.errorbar(scores, places, xerr=np.abs(ends - scores), fmt="o", ms=8, lw=1.8, zorder=3,
                 color=COLOURS["cell"], label="best cell, 95 % interval")  # fmt: skip
-    hard = [next((v for v in (row["hard"], row["in_story"]) if v != ""), np.nan) for row in rows]
+    hard = [row["in_story"] if np.isnan(row["hard"]) else row["hard"] for row in rows]
     ax.plot(hard, places, "D", ms=7, mfc="none", mec="black", mew=1.3, zorder=4,
             label="the same cell, hard cases only")  # fmt: skip
     for label, style, colour, size, name in (
