@@ -168,12 +168,13 @@ def time_constants(steps: np.ndarray, layers: int, marked: dict[str, int]) -> Pi
         share = np.arange(1, size + 1) / size
         ax.plot(share, part[order], color=SERIES[layer], lw=2, label=f"layer {layer + 1}")
         said.append(f"layer {layer + 1}, middle {np.median(part):.1f}")
-        for name, cell in marked.items():
+        for k, (name, cell) in enumerate(marked.items()):
             if cell // size == layer:
                 at = share[np.flatnonzero(order == cell % size)[0]]
                 ax.plot(at, steps[cell], "D", color=COLOURS["cell"], ms=8, zorder=3)
-                ax.annotate(name, (at, steps[cell]), (-8, 6), textcoords="offset points",
-                            fontsize=9, ha="right")  # fmt: skip
+                aside, side = (((-9, 4), "right"), ((9, -12), "left"))[k % 2]
+                ax.annotate(name, (at, steps[cell]), aside, textcoords="offset points",
+                            fontsize=9, ha=side)  # fmt: skip
                 said.append(f"{name} {steps[cell]:.1f}")
     ax.set(yscale="log", xlabel="share of the cells that keep for less long",
            ylabel="characters until\n63 % are forgotten")  # fmt: skip
