@@ -20,6 +20,7 @@ from lecture_utils.visual.figures import (
     cells,
     hidden_cells,
     lstm,
+    pixels,
     recurrence,
     start_here,
     vanishing_gradients,
@@ -40,6 +41,11 @@ probabilities = np.eye(4)[[1, 2, 2, 3]] * 0.6 + 0.1
 states = rng.uniform(-1, 1, (4, 16))
 images = rng.random((2, 10, 8, 8))
 jacobian = rng.standard_normal((4, 4))
+grey, colour = rng.integers(0, 17, (6, 1, 8, 8)), rng.integers(0, 8, (6, 3, 9, 9))
+table = [
+    {"model": "PixelCNN", "weights": 64849, "train": 1.9, "test": 2.125, "seconds_per_epoch": 1.06},
+    {"model": "Row LSTM", "weights": 7288, "train": 2.0, "test": 2.1, "seconds_per_epoch": 12},
+]
 decay = np.geomspace(1e-10, 1, 21)  # of a gradient at h_0 ... h_20
 rng_of = np.random.default_rng
 quoted = {
@@ -285,6 +291,42 @@ CALLS = {
     cells.tree: (
         lambda f: f(("+", "tanh", "*", "relu", "*", "sigma", "+", "identity", "1", "0")),
         ["Leaf 0: +, then tanh", "joins leaf 0 by +, then identity", "that of leaf 1"],
+    ),
+    pixels.gallery: (
+        lambda f: f({"drawn": colour, "real": colour[:4]}, 8),
+        ["9 by 9 pixels, 8 levels", "6 drawn, 4 real"],
+    ),
+    pixels.neighbours: (
+        lambda f: f(grey[:3], grey[3:], np.array([10.5, 20.0, 14.5]), 17),
+        ["3 images", "10.5 to 20.0 levels, mean 15.0"],
+    ),
+    pixels.completions: (
+        lambda f: f(grey[:2], np.stack([grey[2:4], grey[4:]], 1), 3, 17),
+        ["2 images", "upper 3 of 8 rows", "2 completions of each"],
+    ),
+    pixels.skewing: (
+        lambda f: f(np.array([[1, 2, 3], [4, 5, 6]]), np.array([[1, 2, 3, 0], [0, 4, 5, 6]])),
+        ["2 by 3", "2 by 4", "pixel 5 reads 2 above and 4 to the left, both in column 1"],
+    ),
+    pixels.masks: (
+        lambda f: f({"A": np.eye(3), "B, in colour": np.ones((3, 3, 5, 5))}),
+        ["A keeps 3 of 9 weights", "B, in colour keeps 225 of 225 weights"],
+    ),
+    pixels.sight: (
+        lambda f: f({"plain": np.tri(5) * np.arange(5), "all": np.ones((5, 5))}, 3, 1),
+        ["pixel (3, 1)", "of the 16 pixels", "plain sees 3 of 16, blind to 13, leaks from 7",
+         "all sees 16 of 16, blind to 0, leaks from 9"],
+    ),
+    pixels.bits: (
+        lambda f: f(table, 17),
+        ["PixelCNN 2.125 (training 1.900)", "Row LSTM 2.100 (training 2.000)", "needs 4.087"],
+    ),
+    pixels.cost: (
+        lambda f: f(table), ["PixelCNN 1.1 s, 2.125 bits", "Row LSTM 12 s, 2.100 bits"],
+    ),
+    pixels.sampling_times: (
+        lambda f: f({"gated": {"naive": 24.0, "cached": 1.5}}, "an image"),
+        ["Time to draw an image", "gated, naive: 24 s", "gated, cached: 1.5 s, 16 times as fast"],
     ),
     cells.writing: (
         lambda f: f(np.linspace(0, 1, 20), np.full(20, 0.5), width=2),

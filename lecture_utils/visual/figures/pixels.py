@@ -1,0 +1,434 @@
+"""Figures of lesson 07: images, masks, what a pixel sees, and what the models cost and know.
+
+Images are integers (N, C, H, W), levels 0..K-1, as arrays or tensors; C is 1 (0 is paper, K-1 ink)
+or 3 (red, green, blue). Tables are lists of rows, dicts as in the experiment `pixel_models`.
+"""
+
+import math
+
+import numpy as np
+from matplotlib.colors import to_rgb, to_rgba
+from matplotlib.patches import Rectangle
+from torch import Tensor
+
+from lecture_utils.visual.style import (
+    COLOURS,
+    MAGNITUDE,
+    SERIES,
+    Picture,
+    described,
+    picture,
+    shades,
+)
+from lecture_utils.visual.widgets.pixel_film import PAPER_TO_INK
+from lecture_utils.visual.widgets.pixel_sight import BLIND, FAINTEST, HATCH, LATER
+
+GREY = "#555555"
+FRAME = to_rgb("#C3CBD2")
+RGB = ("R", "G", "B")
+Array = np.ndarray | Tensor
+
+
+# Images ------------------------------------------------------------------------------------------
+
+SIDE, GAP = 0.82, 0.08  # of an image, and between two, in inches
+
+
+def gallery(rows: dict[str, Array], levels: int) -> Picture:
+    """A row of images for each name, such as drawn ones above real ones."""
+    shown = {name: _pixels(images, levels, name) for name, images in rows.items()}
+    page = _Page(max(map(len, shown.values())), len(rows), labels=rows)
+    for row, (name, images) in enumerate(shown.items()):
+        page.label(row, name)
+        for column, image in enumerate(images):
+            page.paste(image, column, row)
+    H, W = image.shape[:2]
+    names = [" ".join(name.split()) for name in rows]
+    counts = ", ".join(f"{len(images)} {name}" for images, name in zip(shown.values(), names))
+    return described(
+        page.figure, f"Images of {H} by {W} pixels, {levels} levels, a row for each kind: {counts}."
+    )
+
+
+def neighbours(samples: Array, nearest: Array, distances: Array, levels: int) -> Picture:
+    """Above what a model drew, below the training image nearest to each, and how far it is."""
+    above, below = _pixels(samples, levels, "samples"), _pixels(nearest, levels, "nearest")
+    if not len(above) == len(below) == len(distances):
+        raise ValueError(
+            f"{len(above)} samples, {len(below)} nearest ones and {len(distances)} distances: give "
+            "one of each for every sample"
+        )
+    distances = np.asarray(distances)
+    labels = "drawn", "nearest in\ntraining", "distance,\nin levels"
+    page = _Page(len(above), 2, labels, below=0.45)
+    for row, label in enumerate(labels[:2]):
+        page.label(row, label)
+    page.label(1.62, labels[2], fontsize=8)
+    for column, (one, other, distance) in enumerate(zip(above, below, distances)):
+        page.paste(one, column, 0)
+        page.paste(other, column, 1)
+        page.write(column + 0.5, 2.12, f"{distance:.1f}", fontsize=9)
+    return described(
+        page.figure,
+        f"{len(above)} images that were drawn, above the training image nearest to each; distances "
+        f"{distances.min():.1f} to {distances.max():.1f} levels, mean {distances.mean():.1f}.",
+    )
+
+
+def completions(real: Array, completed: Array, rows_given: int, levels: int) -> Picture:
+    """For each image its upper rows, what they were completed to, and the image itself.
+
+    real (N, C, H, W); completed (N, S, C, H, W), S for each. rows_given: of each image.
+    """
+    whole, completed = _pixels(real, levels, "real"), np.asarray(completed)
+    N, H, W, _ = whole.shape
+    if completed.ndim != 5 or len(completed) != N:
+        raise ValueError(
+            f"completed has shape {completed.shape}: expected ({N}, S, C, {H}, {W}), S completions "
+            "for each real image"
+        )
+    if not 0 < rows_given < H:
+        raise ValueError(f"rows_given is {rows_given}: it has to lie between 0 and {H}")
+    S, share = completed.shape[1], rows_given / H
+    page = _Page(S + 2.4, N, above=0.25)
+    for row, (one, several) in enumerate(zip(whole, completed)):
+        page.paste(one, 0, row)
+        page.box(0, row + share, 1, 1 - share, fc=LATER, ec=HATCH, lw=0, hatch="//////")
+        for column, image in enumerate(_pixels(several, levels, "completed")):
+            page.paste(image, 1.2 + column, row)
+            page.box(1.2 + column, row, 1, share, fill=False, ec=COLOURS["output"], lw=1.6)
+        page.paste(one, S + 1.4, row)
+    for x, title in ((0.5, "given"), (1.2 + S / 2, "completed by the model"), (S + 1.9, "real")):
+        page.write(x, -0.12, title, fontsize=9)
+    return described(
+        page.figure,
+        f"{N} images of which the upper {rows_given} of {H} rows are given, {S} completions of "
+        "each, and the real image.",
+    )
+
+
+def _pixels(images, levels, name):
+    """(N, C, H, W) levels -> (N, H, W, 3) red, green, blue from 0 to 1."""
+    images = np.asarray(images)
+    if images.ndim != 4 or images.shape[1] not in (1, 3) or 0 in images.shape:
+        raise ValueError(
+            f"{name} has shape {images.shape}: give images (N, C, H, W) with 1 or 3 channels"
+        )
+    if images.min() < 0 or images.max() >= levels:
+        raise ValueError(
+            f"{name} holds levels from {images.min()} to {images.max()}: expected 0 to {levels - 1}"
+        )
+    shares = np.moveaxis(images, 1, -1) / (levels - 1)
+    return shares if images.shape[1] == 3 else PAPER_TO_INK(shares[..., 0])[..., :3]
+
+
+class _Page:
+    """Room for columns x rows of square images. Places are counted in images, from the upper left.
+
+    labels: those that stand left of the rows. above, below: inches of free space.
+    """
+
+    def __init__(self, columns, rows, labels=(), above=0.05, below=0.05):
+        letters = max((len(line) for label in labels for line in label.split("\n")), default=0)
+        left = 0.085 * letters + 0.15 if labels else 0.05
+        side = min(SIDE, (9.3 - left) / columns - GAP, (4.9 - above - below) / rows - GAP)
+        self.pitch, self.inner = side + GAP, side / (side + GAP)
+        width = max(left + columns * self.pitch, 3.2)
+        height = max(above + rows * self.pitch + below, 1.6)
+        self.figure, self.ax = picture(width, height)
+        self.figure.set_layout_engine("none")
+        self.ax.set_position([0, 0, 1, 1])
+        self.ax.axis("off")
+        self.limits = (
+            (-left / self.pitch, width / self.pitch - left / self.pitch),
+            ((height - above) / self.pitch, -above / self.pitch),
+        )
+        self._keep()
+
+    def _keep(self):
+        """imshow changes both."""
+        self.ax.set(xlim=self.limits[0], ylim=self.limits[1], aspect="auto")
+
+    def paste(self, image, column, row):
+        """An image (H, W, 3)."""
+        extent = column, column + self.inner, row + self.inner, row
+        self.ax.imshow(image, extent=extent, interpolation="nearest")
+        self.box(column, row, 1, 1, fill=False, ec=FRAME, lw=1)
+        self._keep()
+
+    def box(self, column, row, width, height, **style):
+        """A part of an image, from the upper left of its place; 1 is a whole image."""
+        row = math.floor(row) + self.inner * (row % 1)
+        size = self.inner * width, self.inner * height
+        self.ax.add_patch(Rectangle((column, row), *size, **style))
+
+    def label(self, row, text, fontsize=10):
+        self.ax.text(-0.08, row + self.inner / 2, text, ha="right", va="center", fontsize=fontsize)
+
+    def write(self, column, row, text, **style):
+        """Text with its middle at a place."""
+        middle = math.floor(column) + self.inner * (column % 1)
+        self.ax.text(middle, row, text, ha="center", va="center", **style)
+
+
+# Who may see whom, and who does ------------------------------------------------------------------
+
+
+def skewing(image: Array, skewed: Array) -> Picture:
+    """An image of numbers that are all different, not 0, and the same skewed, 0 where it is empty.
+
+    Colours are the diagonals i + j of the image, in both. Arrows: what one pixel reads.
+    """
+    image, skewed = np.asarray(image), np.asarray(skewed)
+    H, W = image.shape
+    places = {value: place for place, value in np.ndenumerate(image)}
+    if len(places) < image.size or 0 in places or H < 2 or W < 2:
+        raise ValueError(
+            f"the image {image.tolist()} cannot be followed: give at least 2 x 2 numbers, all "
+            "different and none of them 0"
+        )
+    colours = shades("hidden")
+    figure, (before, after) = picture(
+        8.2, 0.42 * H + 1.0, columns=2, width_ratios=[W, skewed.shape[1]]
+    )
+    reader = image[H // 2, W // 2]
+    reads = image[H // 2 - 1, W // 2], image[H // 2, W // 2 - 1]
+    for ax, values, title in ((before, image, "the image"), (after, skewed, "skewed")):
+        found = {value: place for place, value in np.ndenumerate(values) if value}
+        for (i, j), value in np.ndenumerate(values):
+            known = value in places
+            strength = 0.1 + 0.9 * sum(places[value]) / (H + W - 2) if known else 0
+            colour = colours(strength) if known else "white"
+            ax.add_patch(Rectangle((j - 0.5, i - 0.5), 1, 1, fc=colour, ec="white" if known else
+                                   "#DDDDDD", lw=1.5, ls="-" if known else ":"))  # fmt: skip
+            if known:
+                ax.text(j, i, f"{value:g}", ha="center", va="center", fontsize=9,
+                        color="white" if strength > 0.9 else "black")  # fmt: skip
+        for value in reads:
+            (i, j), (k, m) = found[value], found[reader]
+            style = {"arrowstyle": "-|>", "color": COLOURS["output"], "lw": 2,
+                     "shrinkA": 0, "shrinkB": 0}  # fmt: skip
+            ax.annotate("", (m + 0.26 * (j - m), k + 0.26 * (i - k)),
+                        (j + 0.2 * (m - j), i + 0.2 * (k - i)), arrowprops=style)  # fmt: skip
+        ax.set(xlim=(-0.6, values.shape[1] - 0.4), ylim=(H - 0.4, -0.6), aspect="equal", yticks=[])
+        ax.set_xticks([])
+        ax.spines[:].set_visible(False)
+        ax.set_title(title, fontsize=10)
+    after.set_xticks(range(skewed.shape[1]), [f"t={t}" for t in range(skewed.shape[1])], fontsize=8)
+    after.tick_params(length=0)
+    columns = {found[value][1] for value in reads}
+    same = f"both in column {columns.pop()}" if len(columns) == 1 else "in different columns"
+    return described(
+        figure,
+        f"An image of {H} by {W}, each diagonal in a colour of its own, and the same skewed to {H} "
+        f"by {skewed.shape[1]}: pixel {reader:g} reads {reads[0]:g} above and {reads[1]:g} to the "
+        f"left, {same}; it is in column {found[reader][1]}.",
+    )
+
+
+def masks(kinds: dict[str, Array]) -> Picture:
+    """Name -> mask, (k, k) of one channel or (3, 3, k, k) of three: to whom, from whom."""
+    kinds = {name: np.asarray(mask) for name, mask in kinds.items()}
+    for name, mask in kinds.items():
+        if mask.shape[:-2] not in ((), (3, 3)) or mask.shape[-1] != mask.shape[-2]:
+            raise ValueError(
+                f"mask {name!r} has shape {mask.shape}: give (k, k) for one channel, (3, 3, k, k) "
+                "for three"
+            )
+    widths = [1.9 if mask.ndim == 2 else 2.9 for mask in kinds.values()]
+    figure, axes = picture(
+        min(9.4, max(sum(widths), 3.2)), 2.2 if max(widths) < 2 else 3.0, columns=len(kinds),
+        squeeze=False, width_ratios=widths,
+    )  # fmt: skip
+    said = []
+    for ax, (name, mask) in zip(axes[0], kinds.items()):
+        k = mask.shape[-1]
+        blocks = mask[None, None] if mask.ndim == 2 else mask
+        pitch = k + 0.6
+        for (to, source), block in zip(np.ndindex(blocks.shape[:2]), blocks.reshape(-1, k, k)):
+            for (i, j), keep in np.ndenumerate(block):
+                _weight(ax, source * pitch + j, to * pitch + i, keep, k)
+            ax.add_patch(Rectangle((source * pitch + k // 2 - 0.5, to * pitch + k // 2 - 0.5), 1, 1,
+                                   fill=False, ec=COLOURS["target"], lw=2, zorder=3))  # fmt: skip
+        end = pitch * len(blocks) - 0.6
+        ax.set(xlim=(-0.7, end - 0.3), ylim=(end - 0.3, -0.7), xticks=[], yticks=[])
+        ax.set_aspect("equal", anchor="N")
+        ax.spines[:].set_visible(False)
+        ax.tick_params(length=0)
+        ax.set_title(name, fontsize=10)
+        if mask.ndim == 4:
+            middles = np.arange(3) * pitch + (k - 1) / 2
+            ax.set_xticks(middles, [f"from {c}" for c in RGB], fontsize=9)
+            ax.set_yticks(middles, [f"to {c}" for c in RGB], fontsize=9)
+        said.append(f"{name} keeps {int(mask.sum())} of {mask.size} weights")
+    return described(figure, f"Masks, 1 where a weight stays: {'; '.join(said)}.")
+
+
+def _weight(ax, x, y, keep, k):
+    colour = COLOURS["hidden"] if keep else "white"
+    ax.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, fc=colour, ec="#BBBBBB", lw=0.8))
+    if k <= 5:
+        ax.text(x, y, f"{keep:g}", ha="center", va="center", fontsize=8,
+                color="white" if keep else "black")  # fmt: skip
+
+
+def sight(seen: dict[str, Array], row: int, column: int) -> Picture:
+    """What one pixel sees with each model; hatched what comes later, crossed the blind spot.
+
+    seen: model -> (H, W), sizes of the derivatives; 0 is not seen.
+    """
+    seen = {name: np.abs(np.asarray(values)) for name, values in seen.items()}
+    H, W = next(iter(seen.values())).shape
+    if any(values.shape != (H, W) for values in seen.values()):
+        raise ValueError(
+            f"the maps have shapes {', '.join(str(values.shape) for values in seen.values())}: "
+            "measure all of them on images of one size"
+        )
+    if not (0 <= row < H and 0 <= column < W):
+        raise ValueError(f"pixel ({row}, {column}) lies outside an image of {H} x {W}")
+    may = np.arange(H * W).reshape(H, W) < row * W + column
+    side = min(2.7, 9.0 / len(seen))
+    figure, axes = picture(
+        max(side * len(seen), 5.0), side * H / W + 0.9, columns=len(seen), squeeze=False
+    )
+    said = []
+    for ax, (name, values) in zip(axes[0], seen.items()):
+        said.append(_sight(ax, name, values, may, (row, column)))
+    legend = [(MAGNITUDE(0.75), "", "none", "seen"), (BLIND, "xxxx", "black", "blind spot"),
+              (LATER, "////", HATCH, "later")]  # fmt: skip
+    if any((values > 0)[~may].any() for values in seen.values()):
+        legend.append((COLOURS["output"], "", "none", "leak"))
+    for face, hatch, edge, label in legend:
+        axes[0, 0].add_patch(Rectangle((0, 0), 0, 0, fc=face, hatch=hatch, ec=edge, lw=0,
+                                       label=label))  # fmt: skip
+    figure.legend(loc="outside lower center", ncols=4, frameon=False, fontsize=9)
+    return described(
+        figure,
+        f"What pixel ({row}, {column}) of an image of {H} by {W} sees of the {may.sum()} pixels "
+        f"before it. {'; '.join(said)}.",
+    )
+
+
+def _sight(ax, name, values, may, place):
+    """One map; returns what it says."""
+    H, W = values.shape
+    sees, blind, leaks = values[may] > 0, may & (values == 0), ~may & (values > 0)
+    with np.errstate(divide="ignore"):
+        strength = 1 + np.log10(values / (values.max() or 1)) / 6  # six powers of ten
+    colours = MAGNITUDE(FAINTEST + (1 - FAINTEST) * strength.clip(0, 1))
+    colours[values == 0] = 0
+    colours[blind] = to_rgba(BLIND)
+    colours[leaks] = to_rgba(COLOURS["output"])
+    ax.patch.set(facecolor=LATER, edgecolor=HATCH, hatch="////", linewidth=0)
+    ax.imshow(colours, extent=(0, W, H, 0), interpolation="nearest")
+    ax.hlines(range(H + 1), 0, W, colors="white", linewidths=1)
+    ax.vlines(range(W + 1), 0, H, colors="white", linewidths=1)
+    for where, marker, ink in ((blind, "x", "black"), (leaks, "$!$", "white")):
+        y, x = np.nonzero(where)
+        ax.plot(x + 0.5, y + 0.5, ls="none", marker=marker, ms=min(7, 60 / W), mew=0.9, color=ink)
+    ax.add_patch(Rectangle(place[::-1], 1, 1, fill=leaks[place], fc=COLOURS["output"],
+                           ec=COLOURS["target"], lw=2.2, zorder=4, clip_on=False))  # fmt: skip
+    if not leaks[place]:
+        ax.add_patch(Rectangle(place[::-1], 1, 1, fc="white", lw=0, zorder=3))
+    ax.set(xticks=[], yticks=[])
+    ax.spines[:].set_visible(False)
+    numbers = f"sees {sees.sum()} of {may.sum()}, blind to {blind.sum()}"
+    numbers += f", leaks from {leaks.sum()}" * bool(leaks.any())
+    ax.set_title(f"{name}\n{numbers}", fontsize=9)
+    return f"{name} {numbers}"
+
+
+# Numbers -----------------------------------------------------------------------------------------
+
+
+def bits(rows: list[dict], levels: int) -> Picture:
+    """Bits per dimension on test images, a bar for each model; a tick on those it learned from.
+
+    rows: dicts with model, weights, train and test.
+    """
+    figure, ax = picture(8.2, 0.34 * len(rows) + 1.1)
+    places = np.arange(len(rows))
+    ax.barh(places, [row["test"] for row in rows], height=0.66, color=COLOURS["hidden"],
+            label="test images")  # fmt: skip
+    ax.plot([row["train"] for row in rows], places, "|", ms=15, mew=2.4, color=COLOURS["cell"],
+            label="training images")  # fmt: skip
+    for place, row in zip(places, rows):
+        ax.annotate(f"{row['test']:.3f}", (max(row["test"], row["train"]), place), (5, 0),
+                    va="center", textcoords="offset points", fontsize=9)  # fmt: skip
+    uniform = math.log2(levels)
+    ax.axvline(uniform, color=COLOURS["target"], ls="--", lw=1.2)
+    ax.annotate(f"knows nothing: log2 {levels} = {uniform:.3f}", (uniform, 1), (-4, 3), ha="right",
+                xycoords=("data", "axes fraction"), textcoords="offset points",
+                fontsize=8)  # fmt: skip
+    ax.set_yticks(places, [f"{row['model']}  ({row['weights']:,} weights)" for row in rows])
+    ax.set(xlabel="bits per dimension", xlim=(0, 1.04 * uniform), ylim=(len(rows) - 0.5, -0.5))
+    ax.spines["left"].set_visible(False)
+    ax.tick_params(axis="y", length=0)
+    ticks, bars = ax.get_legend_handles_labels()[0]
+    figure.legend(handles=[bars, ticks], loc="outside lower right", ncols=2, frameon=False,
+                  fontsize=9)  # fmt: skip
+    said = ", ".join(f"{row['model']} {row['test']:.3f} (training {row['train']:.3f})"
+                     for row in rows)  # fmt: skip
+    return described(
+        figure,
+        f"Bits per dimension on test images: {said}. Whoever knows nothing needs {uniform:.3f}.",
+    )
+
+
+def cost(rows: list[dict]) -> Picture:
+    """Seconds of an epoch of training against bits per dimension on test images, a mark each.
+
+    rows: dicts with model, seconds_per_epoch and test.
+    """
+    figure, ax = picture(7.6, 3.1)
+    for row, colour, marker in zip(rows, SERIES, "osD^vPX"):
+        ax.plot(row["seconds_per_epoch"], row["test"], marker, ms=9, color=colour,
+                label=row["model"], ls="none")  # fmt: skip
+    ax.set(xscale="log", xlabel="seconds for one epoch of training", ylabel="bits per dimension,\n"
+           "test images")  # fmt: skip
+    ax.margins(0.12)
+    ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    ax.xaxis.set_minor_formatter(_two_and_five)
+    ax.tick_params(axis="x", which="minor", labelsize=8, colors="#666666")
+    ax.grid(color="#EEEEEE")
+    ax.set_axisbelow(True)
+    ax.legend(frameon=False, fontsize=9, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    said = [f"{row['model']} {row['seconds_per_epoch']:.2g} s, {row['test']:.3f} bits"
+            for row in rows]  # fmt: skip
+    return described(
+        figure, f"Time of an epoch and bits per dimension on test images: {'; '.join(said)}."
+    )
+
+
+def _two_and_five(value, _):
+    """Of the marks between powers of ten those that have room for a number."""
+    first = f"{value:e}"[0]
+    return f"{value:g}" if first in "25" else ""
+
+
+def sampling_times(times: dict[str, dict[str, float]], what: str = "one image") -> Picture:
+    """Seconds to draw `what`, by model and way; the first way is the one to compare with.
+
+    times: model -> way -> seconds, the same ways for each.
+    """
+    ways = list(next(iter(times.values())))
+    figure, ax = picture(8.2, 0.3 * len(times) * len(ways) + 1.1)
+    height = 0.8 / len(ways)
+    said = []
+    for number, (way, colour) in enumerate(zip(ways, SERIES)):
+        seconds = [of[way] for of in times.values()]
+        places = np.arange(len(times)) + (number - (len(ways) - 1) / 2) * height
+        ax.barh(places, seconds, height=0.9 * height, color=colour, label=way)
+        for place, (name, of) in zip(places, times.items()):
+            ratio = of[ways[0]] / of[way]
+            note = f"{of[way]:.3g} s" + f", {ratio:.3g} times as fast" * (number > 0)
+            ax.annotate(note, (of[way], place), (4, 0), va="center", fontsize=8,
+                        textcoords="offset points")  # fmt: skip
+            said.append(f"{name}, {way}: {note}")
+    longest = max(seconds for of in times.values() for seconds in of.values())
+    ax.set(xlabel=f"seconds for {what}", xlim=(0, 1.15 * longest))
+    ax.set_yticks(range(len(times)), times)
+    ax.set_ylim(len(times) - 0.5, -0.5)
+    ax.tick_params(axis="y", length=0)
+    ax.legend(frameon=False, fontsize=9, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return described(figure, f"Time to draw {what}. {'; '.join(said)}.")
