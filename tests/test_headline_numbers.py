@@ -45,6 +45,7 @@ def shown(value, digits):
 
 START, ONE, TWO = "00_start_here.ipynb", "01_recurrence.ipynb", "02_backprop_through_time.ipynb"
 THREE, FOUR, FIVE = "03_vanishing_gradients.ipynb", "04_lstm.ipynb", "05_cells.ipynb"
+SEVEN = "07_pixels.ipynb"
 NUMBER = r"(-?[\d,]+(?:\.\d+)?)"
 POWER = r"(\de[-+]\d\d)"
 POWER3 = r"(\d\.\de[-+]\d\d)"
@@ -459,3 +460,42 @@ def test_the_menu_of_the_controller():
     assert above == sum(score > 0.95 for score in scores)
     assert median == shown(100 * statistics.median(scores), 0)
     assert best == shown(100 * max(scores), 0)
+
+
+# Lesson 07 ---------------------------------------------------------------------------------------
+
+
+def test_the_blind_spot_counted_by_its_geometry():
+    """Unseen is what lies in a row above and farther to the right than above."""
+    side = range(9)
+    blind = sum(
+        m - j > i - k > 0 for i in side for j in side for k in side for m in side
+    )  # fmt: skip
+    found = numbers(SEVEN, rf"PixelCNN {NUMBER} pairs with 8 layers, {NUMBER} with 12")
+    assert found == [blind, blind]
+    assert numbers(SEVEN, rf"Row LSTM {NUMBER}; counted {NUMBER}; gated {NUMBER}") == [
+        blind, blind, 0,
+    ]  # fmt: skip
+
+
+def test_the_table_of_the_pixel_models():
+    for row in rows_of("pixel_models"):
+        weights, seconds, train, test = numbers(
+            SEVEN,
+            rf"(?<!gated\x20){row['model']} {NUMBER} weights {NUMBER} s per epoch bits per dimension: "
+            rf"training {NUMBER}, test {NUMBER}",
+        )
+        assert weights == int(row["weights"])
+        assert seconds == shown(float(row["seconds_per_epoch"]), 1)
+        assert [train, test] == [shown(float(row[part]), 2) for part in ("train", "test")]
+        if row["model"] == "uniform":
+            assert test == shown(math.log2(17), 2)
+
+
+def test_samples_are_no_copies():
+    card = json.loads((ROOT / "data/experiments/pixel_models.json").read_text(encoding="utf-8"))
+    names = ("200 samples of the gated PixelCNN", "test images")
+    parts = ("mean distance to the nearest training image", "smallest one")
+    expected = [shown(card["metrics"][f"{n}, {part}"], 1) for part in parts for n in names]
+    pattern = rf"mean distance {NUMBER} levels, of test images {NUMBER}; smallest {NUMBER} and "
+    assert numbers(SEVEN, pattern + NUMBER) == expected

@@ -1,5 +1,6 @@
 """Exercises of lesson 07, and the suspects of the third one."""
 
+import copy
 import math
 from collections.abc import Callable
 
@@ -25,7 +26,35 @@ def _bits(dims=lambda C, H, W: C * H * W, per_nat=_LOG_2):
     return lambda nats, C, H, W: nats / (dims(C, H, W) * per_nat)
 
 
-bits_per_dimension = Exercise(
+_P_ITSELF = (
+    "p = exp(-nats) is too small for a float: of a large image it is 0, and 0 has no logarithm. It "
+    "takes no exp: nats are the logarithm already, only the base is another."
+)
+
+
+class _FromNats(Exercise):
+    """Knows two slips by their kind: p itself, and a tensor in place of a number."""
+
+    def _answer(self, function, arguments):
+        try:
+            return super()._answer(function, arguments)
+        except (ValueError, OverflowError):
+            if arguments[0] < 700:  # so far exp(-nats) and exp(nats) are floats above 0
+                raise
+            return math.inf
+
+    def _known_mistake(self, answers):
+        if any(isinstance(got, float) and not math.isfinite(got) for got in answers):
+            return _P_ITSELF
+        return super()._known_mistake(answers)
+
+    def _difference(self, got, want):
+        if torch.is_tensor(got):
+            return "It returns a tensor. Return a number: call .item(), or use math.log."
+        return super()._difference(got, want)
+
+
+bits_per_dimension = _FromNats(
     bits_per_dimension,
     cases=[
         (math.log(2), 1, 1, 1),
@@ -59,6 +88,11 @@ bits_per_dimension = Exercise(
         "Divided by the logarithm of 2 to the base 10. Nats belong to the natural one, math.log.": (
             _bits(per_nat=math.log10(2))
         ),
+        "`nats / log 2 * C * H * W` multiplies by the dimensions, and more of them would make more "
+        "bits for each. Divide by all: nats / (C * H * W * log 2).": _bits(
+            lambda C, H, W: 1 / (C * H * W)
+        ),
+        _P_ITSELF: lambda nats, C, H, W: -math.log2(math.exp(-nats)) / (C * H * W),
         "The logarithm of the nats was taken. They are logarithms already; only the base is "
         "another.": lambda nats, C, H, W: math.log2(nats) / (C * H * W),
         "The sign is turned. Nats are -log p, so that they are above 0, and bits are, too.": _bits(
@@ -103,22 +137,48 @@ def _put(where, value):
     return _of_mask(change)
 
 
-def _one_off(kind, size):
-    """The middle one row too low and one column too far to the right."""
-    mask = torch.zeros(size, size)
-    middle = size // 2 + 1
-    mask[:middle] = 1
-    mask[middle : middle + 1, :middle] = 1
-    if kind == "B":
-        mask[middle : middle + 1, middle : middle + 1] = 1
-    return mask
+def _with_middle(at):
+    """build_mask with the middle at `at(size)`."""
+
+    def attempt(kind, size):
+        middle = at(size)
+        mask = torch.zeros(size, size)
+        mask[:middle] = 1
+        mask[middle, :middle] = 1
+        mask[middle, middle] = float(kind == "B")
+        return mask
+
+    return attempt
+
+
+def _two_neighbours(mask, middle, kind):
+    found = torch.zeros_like(mask)
+    found[middle - 1, middle] = found[middle, middle - 1] = 1
+    found[middle, middle] = float(kind == "B")
+    return found
 
 
 def _other(kind):
     return "A" if kind == "B" else "B"
 
 
-build_mask = Exercise(
+class _Mask(Exercise):
+    """What a mask is multiplied by says why its dtype and its shape matter."""
+
+    def _known_mistake(self, answers):
+        # Without the two of size 1: there middle - 1 is an index from the other end.
+        return super()._known_mistake(answers[:-2])
+
+    def _difference(self, got, want):
+        text = super()._difference(got, want)
+        if torch.is_tensor(got) and got.dtype == torch.bool:
+            text += " Weights are multiplied by it: make numbers of the truths, .float()."
+        elif torch.is_tensor(got) and got.ndim == 4:
+            text += " One plane is enough: what is multiplied by it has one for each pair of maps."
+        return text
+
+
+build_mask = _Mask(
     build_mask,
     cases=[("A", 3), ("B", 3), ("A", 5), ("B", 5), ("B", 7), ("A", 1), ("B", 1)],
     values=("mask",),
@@ -172,7 +232,15 @@ build_mask = Exercise(
             _of_mask(lambda mask, m, kind: torch.cat([mask[:m], mask[m:].flip(1)]))
         ),
         "The middle is at size // 2, as rows are counted from 0. Yours is one farther down and "
-        "to the right.": _one_off,
+        "to the right.": _with_middle(lambda size: min(size // 2 + 1, size - 1)),
+        "The middle is at size // 2, as rows are counted from 0. Yours is one farther up and to "
+        "the left.": _with_middle(lambda size: size // 2 - 1),
+        "In the own row the pixel right before the middle is missing. A slice leaves out its end: "
+        "mask[middle, :middle].": _put(lambda m: (m, slice(max(m - 1, 0), m)), 0),
+        "Only the two neighbours, left and above, are kept. All rows above come before the pixel "
+        "in all their length, and so does all of the own row to its left.": (
+            _of_mask(_two_neighbours)
+        ),
     },
     hints=(
         "A mask is size x size numbers, and the pixel that looks is in the middle, at size // 2. "
@@ -244,8 +312,8 @@ class _OneBefore(nn.Module):
     """Each pixel by the one before it, which `roll` finds even where there is none.
 
     along: axes of the image (B, 1, H, W) that are read as one line. slopes: of the levels' logits;
-    each is its slope times a number that rises with the pixel before. Without biases, so that on an
-    image of zeros no derivative is left.
+    each is its slope times a number that rises with the pixel before, and with slope 0 it is 9, the
+    largest. That number has no bias, so that on an image of zeros no derivative is left.
     """
 
     channels = 1
@@ -253,12 +321,14 @@ class _OneBefore(nn.Module):
     def __init__(self, along, *slopes):
         super().__init__()
         self.along, self.levels = along, len(slopes)
-        self.register_buffer("slopes", torch.tensor(slopes))
+        slopes = torch.tensor(slopes)
+        self.register_buffer("slopes", slopes)
+        self.register_buffer("always", 9.0 * (slopes == 0))
 
     def from_real(self, x):
         before = x.flatten(*self.along).roll(1, dims=-1).reshape(x.shape)
         rising = torch.relu(before) - 0.5 * torch.relu(-before)
-        return rising[..., None] * self.slopes
+        return rising[..., None] * self.slopes + self.always
 
     def forward(self, images):
         return self.from_real(2 * images / (self.levels - 1) - 1)
@@ -272,11 +342,41 @@ _FORM = (
     "width), True at [d, e] where pixel d sees pixel e and must not."
 )
 _NUMBERS = "Return truths, not sizes: gradient != 0 is True wherever there is any dependence."
-_NO_INTEGERS = (
-    "A run of model(images) takes integers, which have no gradient; model.from_real(x) takes the "
-    "same image as numbers x = 2 * images / (levels - 1) - 1. And several derivatives of one run "
-    "need retain_graph=True."
+_LOGITS = (
+    "model.from_real(x) takes x (1, 1, height, width) and gives logits (1, 1, height, width, "
+    "levels)."
 )
+_NO_INTEGERS = (
+    "integers have no gradient, so model.from_real(x) takes the image as numbers, x = 2 * images / "
+    "(levels - 1) - 1."
+)
+_NO_GRADIENT = (
+    "x.grad is None: x.requires_grad_() is missing, or x was computed further after it, or no "
+    "backward() has reached x."
+)
+_TWO_TYPES = (
+    "x and the weights are of two number types. A model's weights are float32, and so is 2 * "
+    "images / (levels - 1) - 1."
+)
+_REMEDIES = {
+    "does not require grad": f"x.requires_grad_() is missing. If it is refused: {_NO_INTEGERS}",
+    "floating point": f"Here {_NO_INTEGERS}",
+    "Input type (long": f"Here {_NO_INTEGERS}",
+    "scalar type Long": f"Here {_NO_INTEGERS}",
+    "give levels": "model(images) takes levels; numbers x go into model.from_real(x).",
+    "'NoneType' object": _NO_GRADIENT,
+    "not have been used in the graph": "The logits were not computed from the x that the derivative"
+    " is asked for: it takes the very x of model.from_real(x).",
+    "a second time": "Several derivatives of one run need retain_graph=True.",
+    "only for scalar outputs": f"A derivative is one of a single number: of one logit. {_LOGITS}",
+    "view size": f"Where .view refuses, .reshape and .flatten work. {_LOGITS}",
+    "'tuple' object": "torch.autograd.grad gives a tuple, here of one: (gradient,) = "
+    "torch.autograd.grad(logit, x, retain_graph=True).",
+    "should be the same": _TWO_TYPES,
+    "expected scalar type": _TWO_TYPES,
+}
+"""What helps, by what the error says."""
+
 _ITSELF = (
     "A pixel that sees itself is a leak, too: d and all after it, [d:] or .triu(), not [d + 1:] or "
     ".triu(1)."
@@ -309,6 +409,10 @@ _OR = (
     "What is farther right, but in a row above, comes before. Compare numbers row * width + "
     "column, not rows and columns one by one."
 )
+_TURNED_BEFORE = (
+    "Rows and columns were swapped before .triu(): these are the earlier pixels that are seen, "
+    "turned. Row d is the pixel that looks; then keep [d:] or .triu()."
+)
 _ADDED_UP = (
     "The gradients add up: what pixel d sees is still there when d + 1 is asked. backward() adds "
     "to x.grad, so set x.grad = None before each, or take torch.autograd.grad."
@@ -318,12 +422,13 @@ _ONE_FOR_ALL = (
     "sees, not who. Take each pixel's logits by themselves."
 )
 _SUM = (
-    "Of one model you find no leak: one of its logits falls as the other rises, and their sum "
-    "knows nothing. Take the derivative of each level by itself."
+    "Of one of the models tried you find no leak: one of its logits falls as the other rises, and "
+    "their sum knows nothing. Take the derivative of each level by itself."
 )
 _ONE_LEVEL = (
-    "Of one model you find no leak: its first and last logits are always 0, those between tell. "
-    "Take the derivative of each level."
+    "Of one of the models tried you find no leak: its first and last logits are always 9, and "
+    "those between tell. The first, the last or the largest logit is not enough: take the "
+    "derivative of each level."
 )
 _ZEROS = (
     "On an image of zeros some leaks do not show: the derivative of relu is 0 there. Take a random "
@@ -351,7 +456,7 @@ _TRIED = {
     "faint": ("a PixelCNN with 0.00001 for 0 in its first mask", _made(_almost_masked), 3, 2),
     "opposite": ("a model whose logits a, -a read the pixel before", _OneBefore(_RASTER, 1, -1), 3,
                  2),
-    "middle": ("a model whose logits 0, a, 2a, 0 read the pixel before",
+    "middle": ("a model whose logits 9, a, 2a, 9 read the pixel before",
                _OneBefore(_ROWS, 0, 1, 2, 0), 2, 3),
     "falling": ("a model whose logits -a, -2a read the pixel before", _OneBefore(_ROWS, -1, -2), 2,
                 3),
@@ -385,8 +490,11 @@ def _check_leaks(attempt, tried):
 def _findings(attempt, what, model, height, width):
     if not takes(attempt, model, model.levels, height, width):
         raise Wrong(_FOUR)
-    with doing(f"leaks of {what}", _NO_INTEGERS):
-        found = attempt(model, model.levels, height, width)
+    try:  # on a copy: a model.double() in the attempt stays there
+        found = attempt(copy.deepcopy(model), model.levels, height, width)
+    except Exception as error:
+        with doing(f"leaks of {what}", _remedy(error)):
+            raise
     D = height * width
     if not torch.is_tensor(found):
         raise Wrong(f"It returns {form(found)}. {_FORM}")
@@ -395,6 +503,11 @@ def _findings(attempt, what, model, height, width):
     if found.dtype != torch.bool:
         raise Wrong(f"It returns a tensor of {found.dtype}. {_NUMBERS}")
     return found
+
+
+def _remedy(error):
+    said = str(error)
+    return next((remedy for part, remedy in _REMEDIES.items() if part in said), _LOGITS)
 
 
 def _seen(model, height, width):
@@ -424,6 +537,7 @@ _OF_WHAT_IS_SEEN = {
     _EARLIER: lambda seen, width: seen.tril(-1),
     _EARLIER_AND_ITSELF: lambda seen, width: seen.tril(),
     _TURNED: lambda seen, width: seen.triu().T,
+    _TURNED_BEFORE: lambda seen, width: seen.T.triu(),
     _AND: _by_rows_and_columns(torch.logical_and),
     _OR: _by_rows_and_columns(torch.logical_or),
     _ADDED_UP: lambda seen, width: seen.int().cummax(0).values.bool().triu(),
@@ -538,22 +652,29 @@ passes = Exercise(
         "One pass for each diagonal. That is how a Diagonal BiLSTM reads an image that is there; "
         "when it draws one, each pixel waits for all before it.": lambda H, W, C: H + W - 1,
         "One pass for each channel. Each pixel waits for all before it, too.": lambda H, W, C: C,
-        "One pass is enough where the image is there, as in training. When it is drawn, each level "
-        "has to be known before the next can be asked for.": lambda H, W, C: 1,
+        "One pass is enough where the image is there, as in training. When it is drawn, each pixel "
+        "and colour has to be known before the next can be asked for.": lambda H, W, C: 1,
         "One less than there are. The first pixel needs a pass as well: what the network says when "
         "nothing is known.": lambda H, W, C: H * W * C - 1,
-        "A pass gives the probabilities of all levels at once: do not multiply by 256.": (
-            lambda H, W, C: H * W * C * 256
-        ),
+        "One less than there are pixels, and the channels are missing: one pass for each pixel and "
+        "colour, the first one as well.": lambda H, W, C: H * W - 1,
+        **{
+            f"A pass gives the probabilities of all levels at once: do not multiply by {K}.": (
+                lambda H, W, C, K=K: H * W * C * K
+            )
+            for K in (2, 17, 256)
+        },
+        "Rows and columns are added. There are height * width pixels, and one pass for each pixel "
+        "and colour.": lambda H, W, C: H + W,
         "Added, where it should be multiplied: channels times pixels.": lambda H, W, C: H * W + C,
-        "Not 1 + 2 + 3 + ...: what has been drawn stays, and each level takes one pass of its "
-        "own.": lambda H, W, C: H * W * C * (H * W * C + 1) // 2,
+        "Not 1 + 2 + 3 + ...: what has been drawn stays, and each pixel and colour takes one "
+        "pass of its own.": lambda H, W, C: H * W * C * (H * W * C + 1) // 2,
         "The image need not be a square: height times width.": lambda H, W, C: H * H * C,
     },
     hints=(
         "A pass gives the logits of every pixel. How many of them are worth something while the "
         "image is empty?",
-        "After each level that is drawn, all later logits change. And the colours of a pixel are "
+        "After each number that is drawn, all later logits change. And the colours of a pixel are "
         "drawn one after the other.",
         "height * width * channels: 12,288 for 64 x 64 in colour.",
     ),

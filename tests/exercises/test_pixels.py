@@ -15,6 +15,7 @@ from lecture_utils.models.pixel_rnn import DiagonalBiLSTM, RowLSTM
 from lecture_utils.models.pixels import (
     LogisticAutoregression,
     bits_per_dim,
+    check_images,
     may_see,
     sampling,
     sees,
@@ -68,6 +69,12 @@ def test_every_way_to_the_bits_is_right(way):
     (lambda n, C, H, W: n / (C * H * 1 * math.log(2)), "`bits per dimension` differs: it is"),
     (lambda n, C, H: n, "Its arguments are (n, C, H), and should be (nats, channels, height, wid"),
     (lambda n, C, H, W: torch.tensor(n / C / H / W / math.log(2)), "call .item()"),
+    (lambda n, C, H, W: n / (C * H * W) / torch.log(torch.tensor(2.0)), "or use math.log."),
+    (lambda n, C, H, W: n / math.log(2) * C * H * W, "`nats / log 2 * C * H * W` multiplies by"),
+    (lambda n, C, H, W: math.log2(math.exp(-n)), ex._P_ITSELF),
+    (lambda n, C, H, W: -math.log2(math.exp(-n)) / (C * H * W), ex._P_ITSELF),
+    (lambda n, C, H, W: math.log2(math.exp(n)) / (C * H * W), ex._P_ITSELF),
+    (lambda n, C, H, W: math.log2(-n), "It raised ValueError: "),
 ])  # fmt: skip
 def test_what_is_wrong_with_the_bits_is_said(attempt, said):
     verdict = ex.bits_per_dimension.judge(attempt)
@@ -121,6 +128,31 @@ def and_to_the_right(found, m, kind):
     found[m, m + 1 :] = 1
 
 
+def without_the_one_before(found, m, kind):
+    found[m, m - 1 : m] = 0
+
+
+def middle_at(at):
+    def attempt(kind, size):
+        found, m = torch.zeros(size, size), at(size)
+        found[:m] = 1
+        found[m, :m] = 1
+        if kind == "B":
+            found[m, m] = 1
+        return found
+
+    return attempt
+
+
+def the_two_neighbours(kind, size):
+    found, m = torch.zeros(size, size), size // 2
+    found[m - 1, m] = 1
+    found[m, m - 1] = 1
+    if kind == "B" or size == 1:
+        found[m, m] = 1
+    return found
+
+
 def all_of_the_middle_row(found, m, kind):
     found[m] = kind == "B"
 
@@ -137,6 +169,13 @@ def all_of_the_middle_row(found, m, kind):
     (changed_mask(and_to_the_right), "What is right of the middle comes later"),
     (changed_mask(all_of_the_middle_row), "`mask` differs: it is 0 at [1, 0], expected 1"),
     (lambda kind, k: mask_by_counting(kind, k).bool(), "it is of dtype bool, expected dtype float"),
+    (lambda kind, k: mask_by_counting(kind, k).bool(), "make numbers of the truths, .float()"),
+    (lambda kind, k: mask(kind, 1, 1, k), "(3, 3). One plane is enough"),
+    (middle_at(lambda k: k // 2 - 1), "Yours is one farther up and to the left"),
+    (middle_at(lambda k: min(k // 2 + 1, k - 1)), "Yours is one farther down and to the right"),
+    (changed_mask(without_the_one_before), "A slice leaves out its end"),
+    (the_two_neighbours, "Only the two neighbours, left and above"),
+    (lambda kind, k: the_two_neighbours(kind, k) * (k > 1), "Only the two neighbours"),
     (lambda kind, k: mask_by_counting(kind, k).long(), "its dtype is int64, expected float32"),
     (lambda kind, k: mask_by_counting(kind, k).double(), "its dtype is float64, expected float32"),
     (lambda kind, k: mask_by_counting(kind, k).numpy(), "an ndarray, expected a PyTorch tensor of"),
@@ -332,6 +371,83 @@ def on_the_empty_image(model, levels, height, width):
     return (J.view(height * width, levels, -1) != 0).any(1).triu()
 
 
+def derivative_of(
+    x=lambda image: image.requires_grad_(),
+    logits=lambda model, x: model.from_real(x),
+    gradient=lambda logit, x: torch.autograd.grad(logit, x, retain_graph=True)[0],
+):
+    """leaks with one step done another way."""
+
+    def attempt(model, levels, height, width):
+        mine = x(2 * torch.randint(levels, (1, 1, height, width)) / (levels - 1) - 1)
+        rows = logits(model, mine).reshape(height * width, levels)
+        return torch.stack([
+            torch.stack([gradient(logit, mine).flatten() != 0 for logit in row]).any(0)
+            for row in rows
+        ]).triu()  # fmt: skip
+
+    return attempt
+
+
+def through_backward(logit, x):
+    logit.backward(retain_graph=True)
+    return x.grad
+
+
+@pytest.mark.parametrize("attempt, said", [
+    (derivative_of(x=lambda x: x), ". x.requires_grad_() is missing."),
+    (derivative_of(x=lambda x: x, gradient=through_backward), "x.grad is None"),
+    (derivative_of(gradient=lambda logit, x: torch.autograd.grad(logit, x.clone())),
+     "it takes the very x of model.from_real(x)"),
+    (derivative_of(gradient=lambda logit, x: torch.autograd.grad(logit[None].repeat(2), x)),
+     f"of one logit. {ex._LOGITS}"),
+    (derivative_of(gradient=lambda logit, x: torch.autograd.grad(logit, x, retain_graph=True)),
+     "gives a tuple, here of one"),
+    (derivative_of(logits=lambda model, x: model.from_real(x).transpose(2, 3).view(-1)),
+     f"Where .view refuses, .reshape and .flatten work. {ex._LOGITS}"),
+    (derivative_of(logits=lambda model, x: model.from_real(x)[0, 0, 0, 0, 99]), ex._LOGITS),
+    (derivative_of(x=lambda x: x.double().requires_grad_()), ex._TWO_TYPES),
+    (derivative_of(logits=lambda model, x: model.double().from_real(x)), ex._TWO_TYPES),
+])  # fmt: skip
+def test_an_error_in_a_hunt_for_leaks_is_told_with_what_helps(attempt, said):
+    verdict = ex.leaks.judge(attempt)
+    assert "leaks of " in verdict and said in verdict, verdict
+    if said != ex._LOGITS and not said.endswith(ex._LOGITS):
+        assert ex._LOGITS not in verdict
+
+
+@pytest.mark.parametrize("call, said", [
+    (lambda: torch.conv2d(torch.ones(1, 1, 3, 3).long(), torch.ones(1, 1, 1, 1)),
+     "Here integers have no gradient"),
+    (lambda: check_images(torch.rand(1, 1, 2, 2), 1, 2), "numbers x go into model.from_real(x)"),
+])  # fmt: skip
+def test_an_error_that_the_shape_checks_of_a_test_forestall_has_a_remedy_too(call, said):
+    with pytest.raises(Exception) as caught:
+        call()
+    assert said in ex._remedy(caught.value)
+
+
+def test_what_an_attempt_does_to_its_model_stays_there():
+    def in_double(model, x):
+        return model.double().from_real(x)
+
+    assert ex.leaks.judge(derivative_of(lambda x: x.double().requires_grad_(), in_double)) is None
+    for _, model, *_ in ex._TRIED.values():
+        assert all(p.dtype == torch.float32 for p in model.parameters())
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_largest_logit_is_not_enough_whatever_the_image(seed):
+    torch.manual_seed(seed)
+    assert ex.leaks.use(jacobian_of_the_largest, ex._TRIED) == ex._ONE_LEVEL
+
+
+def jacobian_of_the_largest(model, levels, height, width):
+    x = 2 * torch.randint(levels, (1, 1, height, width)) / (levels - 1) - 1
+    J = torch.autograd.functional.jacobian(lambda x: model.from_real(x).amax(-1).flatten(), x)
+    return (J.flatten(1) != 0).triu()
+
+
 def two_levels_only(model, levels, height, width):
     return jacobian_of(lambda J: (J[:, :2] != 0).any(1))(model, levels, height, width)
 
@@ -345,6 +461,7 @@ def any_level(J):
     (jacobian_of(any_level, keep=lambda found: found.triu(1)), ex._ITSELF),
     (jacobian_of(any_level, keep=lambda found: found.T.tril()), "not yet. Rows and columns are sw"),
     (jacobian_of(any_level, keep=lambda found: found.triu().T), ex._TURNED),
+    (jacobian_of(any_level, keep=lambda found: found.T.triu()), ex._TURNED_BEFORE),
     (jacobian_of(any_level, keep=lambda found: found.tril(-1)), ex._EARLIER),
     (jacobian_of(lambda J: J.sum(1) != 0), ex._SUM),
     (jacobian_of(lambda J: J[:, 0] != 0), ex._ONE_LEVEL),
@@ -361,7 +478,7 @@ def any_level(J):
     (lambda *_: [], "It returns something of type list. Return truths"),
     (jacobian_of(lambda J: J.abs().sum(1)), "a tensor of torch.float32. Return truths, not sizes"),
     (jacobian_of(lambda J: any_level(J).int()), "It returns a tensor of torch.int32."),
-    (with_integers, "raises RuntimeError: "), (with_integers, "model.from_real(x) takes the same"),
+    (with_integers, "raises RuntimeError: "), (with_integers, "model.from_real(x) takes the image"),
     (wants_gradients_of_integers, "of an honest PixelCNN raises RuntimeError: only Tensors of fl"),
     (graph_lost, "raises RuntimeError: Trying to backward through the graph a second time"),
     (graph_lost, "need retain_graph=True"),
@@ -381,7 +498,7 @@ def test_what_is_wrong_with_a_hunt_for_leaks_is_said(attempt, said):
 
 
 def test_two_of_four_levels_are_enough_only_where_they_tell():
-    """Levels 0 and 1 of the four are one that is always 0 and one that tells."""
+    """Levels 0 and 1 of the four are one that is always 9 and one that tells."""
     assert ex.leaks.judge(two_levels_only) is None
 
 
@@ -420,6 +537,10 @@ def test_passes_are_those_that_sampling_takes():
     (lambda H, W, C: H + W - 1, "One pass for each diagonal"),
     (lambda H, W, C: sum(1 for _ in range(1, H * W * C)), "The first pixel needs a pass as well"),
     (lambda H, W, C: H * W * C * 256, "do not multiply by 256"),
+    (lambda H, W, C: H * W * C * 17, "do not multiply by 17"),
+    (lambda H, W, C: H * W * C * 2, "do not multiply by 2."),
+    (lambda H, W, C: H * W - 1, "One less than there are pixels, and the channels are missing"),
+    (lambda H, W, C: H + W, "Rows and columns are added"),
     (lambda H, W, C: H**2 * C, "need not be a square"),
     (lambda H, W, C: sum(range(1, H * W * C + 1)), "Not 1 + 2 + 3"),
     (lambda H, W, C: 12_288, "`passes` differs: it is 12288, expected 3072"),
@@ -438,6 +559,12 @@ def test_what_is_wrong_with_passes_is_said(attempt, said):
 ])  # fmt: skip
 def test_every_way_to_the_passes_is_right(way):
     assert ex.passes.judge(way) is None
+
+
+def test_passes_are_told_for_each_pixel_and_colour():
+    """A level is one of the 17 greys, and takes no pass of its own."""
+    said = " ".join([*ex.passes.mistakes, *ex.passes.hints])
+    assert "each level" not in said and said.count("each pixel and colour") >= 3
 
 
 # Nonsense, and mistakes --------------------------------------------------------------------------

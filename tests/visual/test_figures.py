@@ -314,15 +314,20 @@ CALLS = {
     ),
     pixels.sight: (
         lambda f: f({"plain": np.tri(5) * np.arange(5), "all": np.ones((5, 5))}, 3, 1),
-        ["pixel (3, 1)", "of the 16 pixels", "plain sees 3 of 16, blind to 13, leaks from 7",
-         "all sees 16 of 16, blind to 0, leaks from 9"],
+        [
+            "pixel (3, 1)",
+            "of the 16 pixels",
+            "plain sees 3 of 16, misses 13, leaks from 7",
+            "all sees 16 of 16, misses 0, leaks from 9",
+        ],
     ),
     pixels.bits: (
         lambda f: f(table, 17),
-        ["PixelCNN 2.125 (training 1.900)", "Row LSTM 2.100 (training 2.000)", "needs 4.087"],
+        ["PixelCNN 2.12 (training 1.90)", "Row LSTM 2.10 (training 2.00)", "needs 4.09"],
     ),
     pixels.cost: (
-        lambda f: f(table), ["PixelCNN 1.1 s, 2.125 bits", "Row LSTM 12 s, 2.100 bits"],
+        lambda f: f(table),
+        ["PixelCNN 1.1 s, 2.12 bits", "Row LSTM 12 s, 2.10 bits"],
     ),
     pixels.sampling_times: (
         lambda f: f({"gated": {"naive": 24.0, "cached": 1.5}}, "an image"),

@@ -35,6 +35,17 @@ def test_a_gallery_shows_the_pixels_that_it_is_given():
         np.testing.assert_allclose(shown, image.transpose(1, 2, 0) / 7)
 
 
+def test_columns_are_numbered_where_they_are_to_be_compared():
+    def numbers(rows):
+        texts = figures.gallery(rows, 8).axes[0].texts
+        return [(text.get_text(), text.get_position()) for text in texts if text.get_text() < "a"]
+
+    found = numbers({"drawn": colour[:3], "real": colour[3:5]})
+    assert [text for text, _ in found] == ["1", "2", "3"]
+    assert all(n < x < n + 1 and y < 0 for n, (_, (x, y)) in enumerate(found))
+    assert numbers({"drawn": colour}) == []
+
+
 def test_grey_goes_from_paper_to_ink():
     ((_, _, shown),) = pasted(figures.gallery({"ramp": np.arange(4).reshape(1, 1, 2, 2)}, 4))
     brightness = shown.sum(-1).ravel()
@@ -108,8 +119,8 @@ def test_the_blind_spot_of_the_plain_one_is_gone_in_the_gated_one():
     gated = sees(GatedPixelCNN(1, 2, 8, 5, first_kernel=3), images, 0, 5, 2)[0]
     figure = figures.sight({"plain": plain, "gated": gated}, 5, 2)
     # In the row r above it reaches r columns to the right: of four it misses 3, 2 and 1.
-    assert "plain sees 31 of 37, blind to 6" in figure.alt
-    assert "gated sees 37 of 37, blind to 0" in figure.alt
+    assert "plain sees 31 of 37, misses 6" in figure.alt
+    assert "gated sees 37 of 37, misses 0" in figure.alt
     shown = np.asarray(figure.axes[0].images[0].get_array())
     blind = np.argwhere((np.abs(shown - to_rgba(BLIND)) < 1e-9).all(-1))
     assert blind.tolist() == [[2, 6], [3, 5], [3, 6], [4, 4], [4, 5], [4, 6]]
@@ -119,12 +130,12 @@ def test_a_faint_pixel_is_seen_and_a_later_one_is_a_leak():
     seen = np.zeros((3, 3))
     seen[0, 0], seen[0, 1], seen[2, 2], seen[1, 1] = 1, 1e-30, 1e-30, 0.5
     figure = figures.sight({"model": seen}, 1, 1)
-    assert "sees 2 of 4, blind to 2, leaks from 2" in figure.alt
+    assert "sees 2 of 4, misses 2, leaks from 2" in figure.alt
     shown = np.asarray(figure.axes[0].images[0].get_array())
     assert shown[0, 1, 3] == 1 and (shown[0, 1] != shown[0, 0]).any()
     assert tuple(shown[2, 2, :3]) == pytest.approx(to_rgb(COLOURS["output"]))
     legend = [text.get_text() for text in figure.legends[0].texts]
-    assert legend == ["seen", "blind spot", "later", "leak"]
+    assert legend == ["seen", "not seen (yet)", "later", "leak"]
 
 
 # Numbers -----------------------------------------------------------------------------------------
@@ -144,12 +155,32 @@ def test_bars_and_ticks_have_the_lengths_of_the_table():
     assert uniform.get_xdata()[0] == pytest.approx(4.0875, abs=1e-4)
     labels = [t.get_text() for t in ax.get_yticklabels()]
     assert labels == ["a  (1,234 weights)", "b  (99 weights)"]
+    texts = [text.get_text() for text in ax.texts]
+    assert texts == ["2.00", "1.25", "knows nothing: log2 17 = 4.09"]
 
 
 def test_marks_are_at_the_time_and_bits_of_each_model():
     (ax,) = figures.cost(ROWS).axes
     marks = [(*line.get_xdata(), *line.get_ydata(), line.get_label()) for line in ax.lines]
     assert marks == [(0.5, 2.0, "a"), (20.0, 1.25, "b")]
+    assert ax.get_ylim() == (1.0, 2.1)
+
+
+def test_small_differences_of_bits_do_not_fill_the_picture():
+    tests = {"PixelCNN": (0.86, 1.8214), "Diagonal BiLSTM": (4.78, 1.7631)}
+    rows = [{"model": m, "seconds_per_epoch": s, "test": t} for m, (s, t) in tests.items()]
+    figure = figures.cost(rows)
+    (ax,) = figure.axes
+    assert ax.get_ylim() == (1.5, 2.0)
+    figure.draw_without_rendering()
+    low, high = ax.get_xlim()
+    shown = [tick for tick in ax.xaxis.get_major_ticks() if low <= tick.get_loc() <= high]
+    assert [tick.label1.get_text() for tick in shown] == ["1", "2", "5"]
+    assert len({tick.label1.get_fontsize() for tick in shown}) == 1
+    assert not len(ax.xaxis.get_minorticklocs()) and "log scale" in ax.get_xlabel()
+    for test, lowest in ((2.0, 1.5), (2.04, 1.5), (2.06, 2.0)):  # no mark on the axis itself
+        (ax,) = figures.cost([rows[0] | {"test": test}]).axes
+        assert ax.get_ylim()[0] == lowest
 
 
 def test_times_are_compared_with_the_first_way_of_the_same_model():
@@ -175,6 +206,8 @@ def test_times_are_compared_with_the_first_way_of_the_same_model():
     (lambda: figures.skewing(np.ones((3, 3)), np.ones((3, 5))), "cannot be followed"),
     (lambda: figures.masks({"A": np.ones((2, 2, 3, 3))}), r"mask 'A' has shape \(2, 2, 3, 3\)"),
     (lambda: figures.masks({"A": np.ones((3, 5))}), r"mask 'A' has shape \(3, 5\)"),
+    (lambda: figures.cost([*ROWS, ROWS[0] | {"model": "c", "seconds_per_epoch": 0}]),
+     "c took 0 seconds, .* give models that were trained"),
     (lambda: figures.sight({"a": np.ones((3, 3))}, 3, 0), r"pixel \(3, 0\) lies outside"),
     (lambda: figures.sight({"a": np.ones((3, 3)), "b": np.ones((2, 3))}, 1, 0), "of one size"),
 ])  # fmt: skip

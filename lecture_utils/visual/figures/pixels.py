@@ -9,6 +9,7 @@ import math
 import numpy as np
 from matplotlib.colors import to_rgb, to_rgba
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import LogLocator, NullLocator
 from torch import Tensor
 
 from lecture_utils.visual.style import (
@@ -35,13 +36,16 @@ SIDE, GAP = 0.82, 0.08  # of an image, and between two, in inches
 
 
 def gallery(rows: dict[str, Array], levels: int) -> Picture:
-    """A row of images for each name, such as drawn ones above real ones."""
+    """A row of images for each name, drawn above real; with more rows, numbers of the columns."""
     shown = {name: _pixels(images, levels, name) for name, images in rows.items()}
-    page = _Page(max(map(len, shown.values())), len(rows), labels=rows)
+    longest = max(map(len, shown.values()))
+    page = _Page(longest, len(rows), labels=rows, above=0.2 if len(rows) > 1 else 0.05)
     for row, (name, images) in enumerate(shown.items()):
         page.label(row, name)
         for column, image in enumerate(images):
             page.paste(image, column, row)
+    for column in range(longest * (len(rows) > 1)):
+        page.write(column + 0.5, -0.1 / page.pitch, column + 1, fontsize=8, color=GREY)
     H, W = image.shape[:2]
     names = [" ".join(name.split()) for name in rows]
     counts = ", ".join(f"{len(images)} {name}" for images, name in zip(shown.values(), names))
@@ -273,9 +277,10 @@ def _weight(ax, x, y, keep, k):
 
 
 def sight(seen: dict[str, Array], row: int, column: int) -> Picture:
-    """What one pixel sees with each model; hatched what comes later, crossed the blind spot.
+    """What one pixel sees with each model; hatched what comes later, crossed what it misses.
 
-    seen: model -> (H, W), sizes of the derivatives; 0 is not seen.
+    seen: model -> (H, W), sizes of the derivatives; 0 is not seen, be it that the model is not deep
+    enough or that no depth would do.
     """
     seen = {name: np.abs(np.asarray(values)) for name, values in seen.items()}
     H, W = next(iter(seen.values())).shape
@@ -294,7 +299,7 @@ def sight(seen: dict[str, Array], row: int, column: int) -> Picture:
     said = []
     for ax, (name, values) in zip(axes[0], seen.items()):
         said.append(_sight(ax, name, values, may, (row, column)))
-    legend = [(MAGNITUDE(0.75), "", "none", "seen"), (BLIND, "xxxx", "black", "blind spot"),
+    legend = [(MAGNITUDE(0.75), "", "none", "seen"), (BLIND, "xxxx", "black", "not seen (yet)"),
               (LATER, "////", HATCH, "later")]  # fmt: skip
     if any((values > 0)[~may].any() for values in seen.values()):
         legend.append((COLOURS["output"], "", "none", "leak"))
@@ -332,7 +337,7 @@ def _sight(ax, name, values, may, place):
         ax.add_patch(Rectangle(place[::-1], 1, 1, fc="white", lw=0, zorder=3))
     ax.set(xticks=[], yticks=[])
     ax.spines[:].set_visible(False)
-    numbers = f"sees {sees.sum()} of {may.sum()}, blind to {blind.sum()}"
+    numbers = f"sees {sees.sum()} of {may.sum()}, misses {blind.sum()}"
     numbers += f", leaks from {leaks.sum()}" * bool(leaks.any())
     ax.set_title(f"{name}\n{numbers}", fontsize=9)
     return f"{name} {numbers}"
@@ -353,11 +358,11 @@ def bits(rows: list[dict], levels: int) -> Picture:
     ax.plot([row["train"] for row in rows], places, "|", ms=15, mew=2.4, color=COLOURS["cell"],
             label="training images")  # fmt: skip
     for place, row in zip(places, rows):
-        ax.annotate(f"{row['test']:.3f}", (max(row["test"], row["train"]), place), (5, 0),
+        ax.annotate(f"{row['test']:.2f}", (max(row["test"], row["train"]), place), (5, 0),
                     va="center", textcoords="offset points", fontsize=9)  # fmt: skip
     uniform = math.log2(levels)
     ax.axvline(uniform, color=COLOURS["target"], ls="--", lw=1.2)
-    ax.annotate(f"knows nothing: log2 {levels} = {uniform:.3f}", (uniform, 1), (-4, 3), ha="right",
+    ax.annotate(f"knows nothing: log2 {levels} = {uniform:.2f}", (uniform, 1), (-4, 3), ha="right",
                 xycoords=("data", "axes fraction"), textcoords="offset points",
                 fontsize=8)  # fmt: skip
     ax.set_yticks(places, [f"{row['model']}  ({row['weights']:,} weights)" for row in rows])
@@ -367,43 +372,45 @@ def bits(rows: list[dict], levels: int) -> Picture:
     ticks, bars = ax.get_legend_handles_labels()[0]
     figure.legend(handles=[bars, ticks], loc="outside lower right", ncols=2, frameon=False,
                   fontsize=9)  # fmt: skip
-    said = ", ".join(f"{row['model']} {row['test']:.3f} (training {row['train']:.3f})"
+    said = ", ".join(f"{row['model']} {row['test']:.2f} (training {row['train']:.2f})"
                      for row in rows)  # fmt: skip
     return described(
         figure,
-        f"Bits per dimension on test images: {said}. Whoever knows nothing needs {uniform:.3f}.",
+        f"Bits per dimension on test images: {said}. Whoever knows nothing needs {uniform:.2f}.",
     )
 
 
 def cost(rows: list[dict]) -> Picture:
     """Seconds of an epoch of training against bits per dimension on test images, a mark each.
 
-    rows: dicts with model, seconds_per_epoch and test.
+    rows: dicts with model, seconds_per_epoch and test. ValueError for a model without training.
     """
+    if untrained := [row["model"] for row in rows if row["seconds_per_epoch"] <= 0]:
+        raise ValueError(
+            f"{', '.join(untrained)} took 0 seconds, which has no place on a scale of powers: give "
+            "models that were trained"
+        )
     figure, ax = picture(7.6, 3.1)
     for row, colour, marker in zip(rows, SERIES, "osD^vPX"):
         ax.plot(row["seconds_per_epoch"], row["test"], marker, ms=9, color=colour,
                 label=row["model"], ls="none")  # fmt: skip
-    ax.set(xscale="log", xlabel="seconds for one epoch of training", ylabel="bits per dimension,\n"
-           "test images")  # fmt: skip
-    ax.margins(0.12)
+    needed = [row["test"] for row in rows]
+    lowest = math.floor(2 * min(needed) - 0.1) / 2  # else hundredths of a bit fill the picture
+    ax.set(xscale="log", xlabel="seconds for one epoch of training (log scale)",
+           ylabel="bits per dimension,\ntest images",
+           ylim=(lowest, max(max(needed) + 0.1, lowest + 0.5)))  # fmt: skip
+    ax.margins(x=0.12)
+    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    ax.xaxis.set_minor_formatter(_two_and_five)
-    ax.tick_params(axis="x", which="minor", labelsize=8, colors="#666666")
+    ax.xaxis.set_minor_locator(NullLocator())
     ax.grid(color="#EEEEEE")
     ax.set_axisbelow(True)
     ax.legend(frameon=False, fontsize=9, loc="center left", bbox_to_anchor=(1.0, 0.5))
-    said = [f"{row['model']} {row['seconds_per_epoch']:.2g} s, {row['test']:.3f} bits"
+    said = [f"{row['model']} {row['seconds_per_epoch']:.2g} s, {row['test']:.2f} bits"
             for row in rows]  # fmt: skip
     return described(
         figure, f"Time of an epoch and bits per dimension on test images: {'; '.join(said)}."
     )
-
-
-def _two_and_five(value, _):
-    """Of the marks between powers of ten those that have room for a number."""
-    first = f"{value:e}"[0]
-    return f"{value:g}" if first in "25" else ""
 
 
 def sampling_times(times: dict[str, dict[str, float]], what: str = "one image") -> Picture:
