@@ -32,14 +32,15 @@ Array = np.ndarray | Tensor
 
 # Images ------------------------------------------------------------------------------------------
 
-SIDE, GAP = 0.82, 0.08  # of an image, and between two, in inches
+SIDE, LARGE, GAP = 0.82, 1.5, 0.08  # of a small image, a larger one, and between two, in inches
 
 
 def gallery(rows: dict[str, Array], levels: int) -> Picture:
     """A row of images for each name, drawn above real; with more rows, numbers of the columns."""
     shown = {name: _pixels(images, levels, name) for name, images in rows.items()}
     longest = max(map(len, shown.values()))
-    page = _Page(longest, len(rows), labels=rows, above=0.2 if len(rows) > 1 else 0.05)
+    above, side = 0.2 if len(rows) > 1 else 0.05, _side(max(len(one[0]) for one in shown.values()))
+    page = _Page(longest, len(rows), labels=rows, above=above, largest=side)
     for row, (name, images) in enumerate(shown.items()):
         page.label(row, name)
         for column, image in enumerate(images):
@@ -94,7 +95,7 @@ def completions(real: Array, completed: Array, rows_given: int, levels: int) -> 
     if not 0 < rows_given < H:
         raise ValueError(f"rows_given is {rows_given}: it has to lie between 0 and {H}")
     S, share = completed.shape[1], rows_given / H
-    page = _Page(S + 2.4, N, above=0.25)
+    page = _Page(S + 2.4, N, above=0.25, largest=_side(H))
     for row, (one, several) in enumerate(zip(whole, completed)):
         page.paste(one, 0, row)
         page.box(0, row + share, 1, 1 - share, fc=LATER, ec=HATCH, lw=0, hatch="//////")
@@ -126,16 +127,21 @@ def _pixels(images, levels, name):
     return shares if images.shape[1] == 3 else PAPER_TO_INK(shares[..., 0])[..., :3]
 
 
+def _side(height):
+    """How large an image of so many rows of pixels may be drawn, in inches."""
+    return SIDE if height <= 16 else LARGE
+
+
 class _Page:
     """Room for columns x rows of square images. Places are counted in images, from the upper left.
 
     labels: those that stand left of the rows. above, below: inches of free space.
     """
 
-    def __init__(self, columns, rows, labels=(), above=0.05, below=0.05):
+    def __init__(self, columns, rows, labels=(), above=0.05, below=0.05, largest=SIDE):
         letters = max((len(line) for label in labels for line in label.split("\n")), default=0)
         left = 0.085 * letters + 0.15 if labels else 0.05
-        side = min(SIDE, (9.3 - left) / columns - GAP, (4.9 - above - below) / rows - GAP)
+        side = min(largest, (9.3 - left) / columns - GAP, (4.9 - above - below) / rows - GAP)
         self.pitch, self.inner = side + GAP, side / (side + GAP)
         width = max(left + columns * self.pitch, 3.2)
         height = max(above + rows * self.pitch + below, 1.6)
