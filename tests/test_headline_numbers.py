@@ -494,7 +494,7 @@ def test_the_table_of_the_pixel_models():
 
 def test_samples_are_no_copies():
     card = json.loads((ROOT / "data/experiments/pixel_models.json").read_text(encoding="utf-8"))
-    names = ("200 samples of the gated PixelCNN", "test images")
+    names = ("200 samples of the gated PixelCNN", "200 test images")
     parts = ("mean distance to the nearest training image", "smallest one")
     expected = [shown(card["metrics"][f"{n}, {part}"], 1) for part in parts for n in names]
     pattern = rf"mean distance {NUMBER} levels, of test images {NUMBER}; smallest {NUMBER} and "

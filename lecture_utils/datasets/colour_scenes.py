@@ -43,9 +43,10 @@ class Scenes(NamedTuple):
 def colour_scenes(count: int, rng: np.random.Generator, levels: int = 8, size: int = 32) -> Scenes:
     """`count` scenes of size x size pixels; each combination of labels is as likely as any other.
 
-    levels: of each of the three colours; 8 make 512 colours. The same seed shows the same scenes at
-    any size; only stars, waves, flowers and grain fall differently. A scene of 32 x 32 takes one to
-    two milliseconds: 20,000 to train on and 2,000 from another seed are there within a minute.
+    levels: of each of the three colours; 8 make 512 colours. The same seed and count show the same
+    scenes at any size; only stars, waves, flowers and grain fall differently. A scene of 32 x 32
+    takes one to two milliseconds: 20,000 to train on and 2,000 from another seed are there within a
+    minute.
     """
     if count < 1:
         raise ValueError(f"count is {count}: ask for at least 1 scene")

@@ -311,6 +311,11 @@ class Cached:
 
     @torch.inference_mode()
     def __init__(self, model: PixelCNN | GatedPixelCNN, B: int, H: int, W: int):
+        if not isinstance(model, PixelCNN | GatedPixelCNN):
+            raise ValueError(
+                f"only a PixelCNN, plain or gated, has a memory of this kind: for "
+                f"{type(model).__name__} take pixels.sampling, or row_sampling for a Row LSTM"
+            )
         self.network, self.place = copy.deepcopy(model), [0, 0]
         for name, layer in list(self.network.named_modules()):
             if isinstance(layer, MaskedConv2d):

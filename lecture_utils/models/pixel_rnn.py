@@ -255,7 +255,8 @@ def row_sampling(
     known: Bool[Tensor, "B C H W"] | None = None,
     temperature: float = 1.0,
 ) -> Iterator[Step]:
-    """As `pixels.sampling`, by `RowByRow`: from the same numbers the same images, H times faster.
+    """As `pixels.sampling`, by `RowByRow`: from the same numbers the same images. A
+    pass costs a row, not H of them.
 
     Different only where a uniform number falls within rounding error of a border (see `draw`).
     """

@@ -47,7 +47,7 @@ def check_images(images: Tensor, channels: int, levels: int) -> None:
             f"images are {images.dtype}: give levels, integers 0..{levels - 1}; from numbers in "
             f"[0, 1]: (images * {levels - 1}).round().long()"
         )
-    outside = (images < 0) | (images >= levels)
+    outside = (images < 0) | (images.long() >= levels)  # in bytes 256 would be 0
     if outside.any():
         b, c, i, j = outside.nonzero()[0].tolist()
         raise ValueError(
@@ -65,7 +65,7 @@ def check_form(channels: int, levels: int) -> None:
 
 def scaled(images: Tensor, levels: int, like: Tensor) -> Float[Tensor, "B C H W"]:
     """Levels as real numbers: 0 is -1, levels - 1 is 1. Number type and device of `like`."""
-    return (images / (levels - 1) * 2 - 1).to(like)
+    return images.to(like) / (levels - 1) * 2 - 1
 
 
 # ---------------------------------------------------------------- how probable
@@ -95,7 +95,8 @@ def probabilities(
         raise ValueError(
             f"temperature is {temperature}: it has to be above 0 (0.01 is near greedy)"
         )
-    p = torch.softmax(logits.double() / temperature, dim=-1)
+    logits = logits.double()
+    p = torch.softmax((logits - logits.amax(-1, keepdim=True)) / temperature, dim=-1)
     if p.isnan().any():
         raise ValueError("the logits hold nan, or no finite number at all: nothing can be drawn")
     return p
@@ -116,7 +117,7 @@ def draw(
 
 def check_uniforms(uniforms: Tensor, channels: int) -> None:
     """ValueError unless these are numbers (B, channels, H, W) in [0, 1)."""
-    if uniforms.ndim != 4 or uniforms.shape[1] != channels:
+    if uniforms.ndim != 4 or uniforms.shape[1] != channels or 0 in uniforms.shape:
         raise ValueError(
             f"uniform numbers have shape {tuple(uniforms.shape)}: expected (B, {channels}, H, W), "
             "one for each level to be drawn"
@@ -175,6 +176,8 @@ def fill(
         known = torch.zeros_like(images, dtype=torch.bool)
     else:
         check_images(given, C, model.levels)
+        if known.dtype != torch.bool:
+            raise ValueError(f"known holds {known.dtype}: give truths, say known.bool()")
         if not given.shape == known.shape == uniforms.shape:
             raise ValueError(
                 f"given has shape {tuple(given.shape)}, known {tuple(known.shape)}: both need that "

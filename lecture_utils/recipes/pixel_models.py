@@ -86,18 +86,30 @@ def measured(output: str = NAME) -> list[dict]:
 @torch.no_grad()
 def bits(model: nn.Module, images: Tensor) -> float:
     """Mean bits per dimension of images (N, C, H, W), of any integer type."""
-    parts = (part.long() for part in images.split(64))
+    device = next(model.parameters()).device
+    parts = (part.long().to(device) for part in images.split(64))
     total = sum(float(nats(model(part), part).double().sum()) for part in parts)
     return bits_per_dim(total / len(images), images[0].numel())
 
 
 def samples(model: nn.Module, count: int, side: int = SIDE, seed: int = 0) -> Tensor:
     """Images (count, C, side, side) that the model draws: with a memory where it has one."""
-    uniforms = torch.rand(
-        count, model.channels, side, side, generator=torch.Generator().manual_seed(seed)
-    )
     drawn = cached_sample if isinstance(model, PixelCNN | GatedPixelCNN) else sample
-    return drawn(model, uniforms)
+    return drawn(model, _uniforms(model, count, side, seed))
+
+
+def completions(model: nn.Module, given: Tensor, copies: int, seed: int = 0) -> Tensor:
+    """Images (N, C, H, W) -> (N, copies, C, H, W): a PixelCNN keeps the upper half of each."""
+    N, C, H, W = given.shape
+    given = given.repeat_interleave(copies, 0)
+    kept = (torch.arange(H) < H // 2)[:, None].expand(given.shape)
+    made = cached_sample(model, _uniforms(model, len(given), W, seed), given, kept)
+    return made.unflatten(0, (N, copies))
+
+
+def _uniforms(model, count, side, seed):
+    dice = torch.Generator().manual_seed(seed)
+    return torch.rand(count, model.channels, side, side, generator=dice)
 
 
 class Nearest(NamedTuple):
@@ -129,17 +141,13 @@ def film(model: nn.Module, count: int = 6, seed: int = 0, real: Tensor | None = 
 
     def complete(levels, known, seed):
         given, kept = (torch.as_tensor(x).expand(4, 1, SIDE, SIDE) for x in (levels, known))
-        images, p = run(_uniforms(4, seed), given, kept)
+        images, p = run(_uniforms(model, 4, SIDE, seed), given, kept)
         return images, p[0]
 
-    dice = _uniforms(count, seed)
+    dice = _uniforms(model, count, SIDE, seed)
     images, p = run(dice)
     return PixelFilm(images, p, uniforms=dice[:, 0].numpy(), complete=complete,
                      real=None if real is None else real[:, 0].numpy())  # fmt: skip
-
-
-def _uniforms(count, seed):
-    return torch.rand(count, 1, SIDE, SIDE, generator=torch.Generator().manual_seed(seed))
 
 
 def main(argv: list[str]) -> None:
@@ -237,7 +245,7 @@ def _batches(images):
 def _distances(model, count, parts):
     found = {
         f"{count} samples of the {COPIES}": samples(model, count),
-        "test images": parts["test"],
+        f"{count} test images": parts["test"][:count],
     }
     metrics = {}
     for name, images in found.items():

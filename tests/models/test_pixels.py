@@ -209,8 +209,39 @@ def test_with_all_known_there_is_nothing_to_do(model, images):
 
 
 def test_sampling_does_not_leave_gradients_switched_off(model):
-    next(sampling(model, torch.rand(1, C, H, W)))
+    steps = sampling(model, torch.rand(1, C, H, W))
+    next(steps)  # the generator is kept: one that is dropped would switch them on again
     assert torch.is_grad_enabled()
+    assert next(steps).passes == 2
+
+
+def test_a_float64_model_gets_its_images_in_float64():
+    images = torch.arange(17).view(1, 1, 1, 17)
+    exact = torch.linspace(-1, 1, 17, dtype=torch.double).view(1, 1, 1, 17)
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float32)  # else the division would be in float64 anyway
+    try:
+        assert_close(scaled(images, 17, exact), exact, tolerance=1e-15)
+    finally:
+        torch.set_default_dtype(before)
+
+
+def test_bytes_of_256_levels_are_taken(as_a_reader_runs_it):
+    check_images(torch.arange(256, dtype=torch.uint8).view(1, 1, 16, 16), 1, 256)
+    with pytest.raises(ValueError, match="level 255 in image 0"):
+        check_images(torch.full((1, 1, 2, 2), 255, dtype=torch.uint8), 1, 17)
+
+
+def test_nothing_to_draw_and_numbers_for_truths_are_refused(model, images, as_a_reader_runs_it):
+    with pytest.raises(ValueError, match=r"shape \(0, 3, 2, 4\)"):
+        sample(model, torch.rand(0, C, H, W))
+    with pytest.raises(ValueError, match="say known.bool()"):
+        sample(model, torch.rand(7, C, H, W), images, torch.ones(7, C, H, W, dtype=torch.long))
+
+
+def test_near_zero_temperatures_take_the_likeliest(model):
+    p = probabilities(torch.tensor([1.0, 3.0, 2.0]), temperature=1e-320)
+    assert p.tolist() == [0, 1, 0]
 
 
 # ---------------------------------------------------------------- who sees whom

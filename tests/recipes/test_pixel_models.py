@@ -66,7 +66,7 @@ def test_the_distances_are_those_of_the_shipped_model(table):
     output, train, test = table
     metrics = experiment_card(output)["metrics"]
     drawn = pixel_models.samples(pixel_models.network("gated PixelCNN", output), 5)
-    for name, images in (("5 samples of the gated PixelCNN", drawn), ("test images", test)):
+    for name, images in (("5 samples of the gated PixelCNN", drawn), ("5 test images", test[:5])):
         slow = torch.cdist(images.flatten(1).double(), train.flatten(1).double()).min(1).values
         said = metrics[f"{name}, mean distance to the nearest training image"]
         assert said == pytest.approx(slow.mean().item(), abs=0.006)
