@@ -26,6 +26,7 @@ except ImportError:  # Windows
 FOLDER_VARIABLE = "LECTURE_DOWNLOADS"
 TIMEOUT = 30.0  # seconds without a sign of life from the server
 CHUNK = 1 << 16  # bytes
+LARGEST = 1 << 30  # bytes, where the size is not known: no file of the course comes near
 
 
 def download_folder() -> Path:
@@ -53,6 +54,9 @@ def fetch(
     sha256: where it is given, it alone decides. Otherwise `size` in bytes and, if given,
         `first_line` (without line end and byte order mark) do, and the hash found is printed, so
         that a reader can pin it.
+
+    No more is written than `size`, or LARGEST where the hash decides, or what the server has
+    announced, if that is less: who sends more is cut off there.
 
     What takes longer than a second shows a bar, unless LECTURE_PROGRESS=0. An interrupt or a lost
     connection keeps what has arrived.
@@ -83,19 +87,25 @@ def fetch(
             return path
         if path.exists():
             print(f"{path} is not the right file: {found}. Fetching it again.")
-        if flaw(part):  # it may be whole, if the last call broke off here
-            _download(url, part, instead)
-        found = flaw(part)
+        found, excess = flaw(part), None  # it may be whole, if the last call broke off here
+        if found:
+            excess = _download(url, part, size if sha256 is None else LARGEST, instead)
+            found = excess or flaw(part)
         with _in_use(folder):
             if not found:
                 os.replace(part, path)
             else:
                 part.unlink(missing_ok=True)
     if found:
-        trust = "" if sha256 else " If you know that it is right after all, give this sha256."
+        trust = "" if sha256 else "If you know that it is right after all, give this sha256. "
+        if excess:
+            trust = (
+                f"If you know that it is right after all, save it as {path} yourself: the next "
+                "call checks it there and names its sha256. "
+            )
         raise OSError(
             f"{url} sent another file than expected: {found}. It was removed; call again in case "
-            f"it was damaged on the way.{trust} {_without_it(instead)}"
+            f"it was damaged on the way. {trust}{_without_it(instead)}"
         )
     if sha256 is None:
         print(f'{name} has the expected size; to pin what is in it: sha256="{_hash(path)}"')
@@ -123,8 +133,8 @@ def _hash(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _download(url: str, part: Path, instead: str) -> None:
-    """All that is missing of the partial file."""
+def _download(url: str, part: Path, most: int, instead: str) -> str | None:
+    """All that is missing of the partial file; what is wrong if it would exceed `most` bytes."""
     with _in_use(part.parent):
         done = part.stat().st_size if part.exists() else 0
     with _reaching(url, part, instead):
@@ -132,6 +142,10 @@ def _download(url: str, part: Path, instead: str) -> None:
     length = answer.headers.get("Content-Length")
     end = None if length is None else done + int(length)
     with answer, _bar(part.stem, done, end) as bar:
+        if end is not None:
+            if end > most:
+                return f"it has {end:,} bytes, and at most {most:,} were expected"
+            most = end
         with _in_use(part.parent):
             # No buffer: each byte is in the file at once, or has raised an error.
             file = open(part, "r+b" if done else "wb", buffering=0)
@@ -143,8 +157,10 @@ def _download(url: str, part: Path, instead: str) -> None:
                     if not piece and end is not None and done < end:
                         raise ConnectionError(f"the connection broke at {done:,} of {end:,} bytes")
                 if not piece:
-                    return
+                    return None
                 done += len(piece)
+                if done > most:
+                    return f"it has more than {most:,} bytes"
                 bar.update(len(piece))
                 with _in_use(part.parent):
                     while piece:  # a disk that is nearly full takes only the beginning

@@ -147,8 +147,9 @@ def war_and_peace(url: str = WAR_AND_PEACE_URL, sha256: str | None = None) -> st
     How far it is checked: we do not know the hash of the original. The size, in bytes, is the
     number of characters that Karpathy, Johnson and Fei-Fei (2016) report, quoted from memory; the
     first line is that of copies which others have published. If the file is refused for one of
-    them and is right after all, or to check more than these: the hash found is printed, and given
-    as `sha256` it alone decides. Other errors as for `fetch`.
+    them and is right after all, or to check more than these: the hash found is printed (of a file
+    that is longer, once you have saved it where the error says), and given as `sha256` it alone
+    decides. Other errors as for `fetch`.
 
     Shorter than the file: line ends become one character, a byte order mark is left out.
     """

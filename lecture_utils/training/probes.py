@@ -193,11 +193,6 @@ def interpretable_cells(
     return roles
 
 
-def interpretable_share(survey: Survey, least_auc: float = 0.9, least_r: float = 0.7) -> float:
-    """The share of all cells that are `interpretable_cells`, 0 to 1."""
-    return len(interpretable_cells(survey, least_auc, least_r)) / len(survey.first)
-
-
 def bootstrap_interval(
     cell: Real[Array, "T"],
     feature: Feature,
@@ -256,28 +251,6 @@ def from_symbols(symbols: Int[Array, "T"], feature: Feature) -> float:
     guess, truth = mean[symbols[half:]][:, None], feature[half:]
     scored = auc(guess, truth) if feature.dtype == bool else correlation(guess, truth, rank=True)
     return float(scored[0])
-
-
-class SpanScore(NamedTuple):
-    """How one cell tells a span from the rest of the text."""
-
-    cell: int
-    score: float  # AUC in this direction, 0.5 to 1
-    direction: int  # 1: high inside; -1: low inside
-
-
-def span_scores(values: Real[Array, "T C"], inside: Bool[Array, "T"]) -> list[SpanScore]:
-    """All cells, best first: which differ inside the span that a reader selected?
-
-    The cell explorer ranks by the same rule in the browser. There is no control here: on one
-    short span some cell always looks good.
-    """
-    inside_higher = auc(values, inside)
-    scores = [
-        SpanScore(cell, float(max(a, 1 - a)), 1 if a >= 0.5 else -1)
-        for cell, a in enumerate(inside_higher)
-    ]
-    return sorted(scores, key=lambda s: -s.score)  # equal scores: lowest cell number first
 
 
 def _blocks(values: Array) -> Iterator[Array]:

@@ -10,7 +10,7 @@ from scipy.stats import rankdata
 from sklearn.metrics import roc_auc_score
 
 from lecture_utils.visual.style import SIGNED
-from lecture_utils.visual.widgets import CellExplorer, Context, Found
+from lecture_utils.visual.widgets import CellExplorer, Context, Found, base
 from lecture_utils.visual.widgets.base import unpack
 from tests.visual.test_cell_explorer import (
     FOUND,
@@ -493,6 +493,51 @@ def test_a_text_that_was_typed_stays_readable_without_a_kernel(static_page):
     assert page.locator(".page .line").count() == STORY.count("\n")
 
 
+NEVER_SEEN = "the model has never seen '\u00e9': leave it out"
+
+
+def test_the_last_reading_stays_beside_the_complaint(static_page, monkeypatch):
+    shim = base._SHIM.replace("kernel: false", "kernel: true")
+    shim += "window.answer = (name, said) => model.set(name, said);"
+    monkeypatch.setattr(base, "_SHIM", shim)
+    widget, text = explorer(), 'He said: "now" and left'
+    widget.set_state({"typed": text})
+    widget.set_state({"typed": text + "\u00e9"})
+    widget.set_state({"own_shown": True, "feature": "inside quotes"})
+    page = static_page(widget)
+    box, message = page.get_by_label("Your own text", exact=True), page.locator(".message")
+
+    def assert_shown():
+        assert page.locator(".page .line").all_text_contents() == [text]
+        assert painted(page, 0, 11, 22) == [31, 36, 41, 255] and painted(page, 0, 16, 22)[3] == 0
+
+    assert_shown()
+    assert box.input_value() == text + "\u00e9"
+    assert page.locator(".complaint").inner_text() == NEVER_SEEN
+    assert page.locator(".stays").inner_text() == "Below is still the last text that could be read."
+
+    # Back to what was read: its reading is there already, and Python only takes back its no.
+    box.fill(text)
+    assert message.inner_text() == "Python is reading \u2026" and page.locator(".stays").is_hidden()
+    assert_shown()
+    page.evaluate("answer('refused', {})")
+    assert message.inner_text() == "23 of at most 2,000 characters"
+    assert page.locator(".complaint").count() == 0
+    assert_shown()
+
+    # A no to an earlier version is not a no to this one.
+    box.fill(text + "!")
+    page.evaluate("text => answer('refused', { text, error: 'no' })", text + "?")
+    assert message.inner_text() == "Python is reading \u2026"
+    page.evaluate("text => answer('refused', { text, error: 'no' })", text + "!")
+    assert message.inner_text() == "no" and page.locator(".stays").is_visible()
+    assert_shown()
+    page.get_by_role("button", name="The text", exact=True).click()
+    assert page.locator(".page .line").count() == STORY.count("\n")
+    page.get_by_role("button", name="Your own text").click()
+    assert_shown()
+
+
 def test_markup_is_text_and_every_character_keeps_its_place(static_page):
     evil = "</script><script>document.title='hit'</script>&amp;<b>\n\t\u4f60\U0001f600e\u0301 \x07|"
     n = len(evil)
@@ -657,6 +702,10 @@ def test_keys_stay_and_a_typed_text_is_coloured_by_the_kernel(lab, tmp_path):
     box.fill("caf\u00e9")
     page.wait_for_function("""() => document.querySelector('.complaint')?.textContent
         === "the model has never seen '\u00e9': leave it out" """, timeout=5000)
+    assert page.locator(".page").text_content() == 'He said: "now" and left'
+    page.get_by_role("button", name="Next cell").click()
+    page.wait_for_selector(".number[data-gate=f]")  # Python still knows the gates of that text
+    reads("""read 32 [] 'He said: "now" and left'""")
     page.get_by_role("button", name="The text", exact=True).click()
     assert page.locator(".page .line").count() == STORY.count("\n")
 

@@ -4,15 +4,12 @@ What is downloaded here comes from a server on this machine, in files of a few i
 """
 
 import hashlib
-import http.server
 import importlib
 import io
 import pathlib
 import pickle
-import socket
 import struct
 import tarfile
-import threading
 import warnings
 
 import numpy as np
@@ -156,49 +153,6 @@ def test_setting_aside_nothing_or_all_is_refused(share):
 # Downloads, from a server on this machine --------------------------------------------------------
 
 
-@pytest.fixture
-def downloads(tmp_path, monkeypatch):
-    """An empty download folder."""
-    monkeypatch.setenv("LECTURE_DOWNLOADS", str(tmp_path / "kept"))
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    return tmp_path / "kept"
-
-
-@pytest.fixture
-def serve():
-    """A web server on this machine; yields a function that starts it with what it is to send."""
-    running = []
-
-    def start(body):
-        class Answer(http.server.BaseHTTPRequestHandler):
-            def do_GET(self):
-                self.send_response(200)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_):
-                pass
-
-        server = http.server.HTTPServer(("127.0.0.1", 0), Answer)
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-        thread.start()
-        running.append((server, thread))
-        return f"http://127.0.0.1:{server.server_port}/file"
-
-    yield start
-    for server, thread in running:
-        server.shutdown()
-        server.server_close()
-        thread.join(5)
-
-
-def nobody_listens():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{free.getsockname()[1]}/file"
-
-
 def sha256(content):
     return hashlib.sha256(content).hexdigest()
 
@@ -220,25 +174,25 @@ def packed(arrays):
     return file.getvalue()
 
 
-def test_mnist_is_read_from_its_npz(downloads, serve, monkeypatch, small_mnist):
+def test_mnist_is_read_from_its_npz(folder, server, nobody_listens, monkeypatch, small_mnist):
     content = packed(small_mnist)
     monkeypatch.setattr(module, "MNIST_SHA256", sha256(content))
-    train, test = mnist(serve(content))
+    train, test = mnist(server.sending(content))
     for part, name, count in ((train, "train", 6), (test, "test", 4)):
         assert part.images.shape == (count, 1, 28, 28) and part.images.dtype == torch.uint8
         assert np.array_equal(part.images[:, 0].numpy(), small_mnist[f"x_{name}"])
         assert part.labels.dtype == torch.long
         assert part.labels.tolist() == small_mnist[f"y_{name}"].tolist()
-    kept, _ = mnist(nobody_listens())  # from the folder
+    kept, _ = mnist(nobody_listens)  # from the folder
     assert torch.equal(kept.images, train.images)
     assert len(set_aside(train, share=0.5)[0].labels) == 3
 
 
-def test_another_file_is_not_taken_for_mnist(downloads, serve, small_mnist):
+def test_another_file_is_not_taken_for_mnist(folder, server, small_mnist):
     known = "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1"
     with pytest.raises(OSError, match=rf"instead of {known}.*use lecture_utils\S+grey_digits"):
-        mnist(serve(packed(small_mnist)))
-    assert not list(downloads.rglob("mnist.npz*"))
+        mnist(server.sending(packed(small_mnist)))
+    assert not list(folder.rglob("mnist.npz*"))
 
 
 class Malice:
@@ -251,14 +205,14 @@ class Malice:
         return pathlib.Path.touch, (self.path,)
 
 
-def test_an_mnist_with_a_pickle_in_it_is_refused(downloads, serve, monkeypatch, small_mnist):
-    trace = downloads.parent / "trace"
+def test_an_mnist_with_a_pickle_in_it_is_refused(folder, server, monkeypatch, small_mnist):
+    trace = folder.parent / "trace"
     malicious = np.empty(6, object)
     malicious[:] = Malice(trace)
     content = packed({**small_mnist, "y_train": malicious})
     monkeypatch.setattr(module, "MNIST_SHA256", sha256(content))
     with pytest.raises(ValueError, match="allow_pickle=False"):
-        mnist(serve(content))
+        mnist(server.sending(content))
     assert not trace.exists()
 
 
@@ -319,13 +273,13 @@ def test_the_test_files_are_what_numpy_reads_as_such(batches):
     assert read[b"batch_label"] == b"training batch 1 of 5" and len(read[b"filenames"]) == 2
 
 
-def test_cifar10_is_read_from_its_archive(downloads, serve, monkeypatch, batches):
+def test_cifar10_is_read_from_its_archive(folder, server, nobody_listens, monkeypatch, batches):
     files = {name: python_2_pickle(*batch) for name, batch in batches.items()}
     # As in the original: not in order, and with more than the images.
     files = {"readme.html": b"<html>", **dict(reversed(files.items())), "batches.meta": b"?"}
     content = archive(files)
     monkeypatch.setattr(module, "CIFAR10_SHA256", sha256(content))
-    train, test = cifar10(serve(content))
+    train, test = cifar10(server.sending(content))
     assert train.images.shape == (10, 3, 32, 32) and test.images.shape == (2, 3, 32, 32)
     assert train.images.dtype == torch.uint8 and train.labels.dtype == torch.long
     *first_five, last = batches.values()
@@ -336,18 +290,18 @@ def test_cifar10_is_read_from_its_archive(downloads, serve, monkeypatch, batches
         assert np.array_equal(part.images.flatten(1).numpy(), rows)
     pixels = first_five[1][0][1]  # batch 2, image 1: green, row 3, column 5
     assert train.images[3, 1, 3, 5] == pixels[1024 + 3 * 32 + 5]
-    assert torch.equal(cifar10(nobody_listens())[0].images, train.images)  # from the folder
+    assert torch.equal(cifar10(nobody_listens)[0].images, train.images)  # from the folder
 
 
 @pytest.mark.parametrize("protocol", [0, 2, 4])
-def test_a_malicious_batch_is_refused_and_not_run(downloads, serve, monkeypatch, batches, protocol):
-    trace = downloads.parent / "trace"
+def test_a_malicious_batch_is_refused_and_not_run(folder, server, monkeypatch, batches, protocol):
+    trace = folder.parent / "trace"
     evil = pickle.dumps({b"data": Malice(trace), b"labels": [1]}, protocol)
     files = {name: python_2_pickle(*batch) for name, batch in batches.items()}
     content = archive({**files, "data_batch_3": evil})
     monkeypatch.setattr(module, "CIFAR10_SHA256", sha256(content))
     with pytest.raises(ValueError, match=r"asks for \S+, which no image needs.*nothing was run"):
-        cifar10(serve(content))
+        cifar10(server.sending(content))
     assert not trace.exists()
     pickle.loads(evil)
     assert trace.exists()  # it would have run
@@ -361,21 +315,22 @@ def test_only_what_an_array_needs_may_be_named(name):
         module._OnlyArrays(io.BytesIO(b"\x80\x02c" + name.encode() + b"\n.")).load()
 
 
-def test_another_file_is_not_taken_for_cifar10(downloads, serve):
+def test_another_file_is_not_taken_for_cifar10(folder, server):
     known = "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce"
     with pytest.raises(OSError, match=rf"instead of {known}.*use lecture_utils\S+colour_scenes"):
-        cifar10(serve(archive({})))
-    assert not list(downloads.rglob("cifar*"))
+        cifar10(server.sending(archive({})))
+    assert not list(folder.rglob("cifar*"))
 
 
 @pytest.mark.parametrize(
     "load, substitute",
     [(mnist, "digits.grey_digits"), (cifar10, "colour_scenes.colour_scenes")],
 )
-def test_offline_the_error_names_what_comes_with_the_course(downloads, load, substitute):
-    url = nobody_listens()
+def test_offline_the_error_names_what_comes_with_the_course(
+    folder, nobody_listens, load, substitute
+):
     with pytest.raises(OSError, match=f"use lecture_utils.datasets.{substitute} instead") as e:
-        load(url)
-    assert url in str(e.value)
+        load(nobody_listens)
+    assert nobody_listens in str(e.value)
     package, name = f"lecture_utils.datasets.{substitute}".rsplit(".", 1)
     assert callable(getattr(importlib.import_module(package), name))

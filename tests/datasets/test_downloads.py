@@ -1,11 +1,9 @@
 """A download counts only when it is right; what has arrived is never fetched twice.
 
-The server is a real one on this machine. What its log says is as much part of the tests as what
-ends up on the disk.
+What the server was asked is as much part of the tests as what ends up on the disk.
 """
 
 import hashlib
-import http.server
 import io
 import os
 import random
@@ -30,83 +28,10 @@ INSTEAD = "lecture_utils.datasets.corpora.prose"
 REMEDY = f"The course needs no download: use {re.escape(INSTEAD)} instead"
 
 
-class Server:
-    """Answers as told, and remembers what it was asked."""
-
-    def __init__(self):
-        self.body = BODY
-        self.status = 200
-        self.ranges = True  # does it know how to go on from the middle
-        self.moved = 0  # it goes on this many bytes too early
-        self.announces_length = True
-        self.cut = None  # the next answer breaks off after so many bytes
-        self.pause = None  # an event to wait for after HALF
-        self.half_sent = threading.Event()
-        self.asked = []  # the Range header of each request, "" where it had none
-
-        told = self
-
-        class Answer(http.server.BaseHTTPRequestHandler):
-            def do_GET(self):
-                told.answer(self)
-
-            def log_message(self, *_):
-                pass
-
-        self.http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answer)
-        self.url = f"http://127.0.0.1:{self.http.server_port}/text"
-        self.thread = threading.Thread(target=self.http.serve_forever, args=(0.02,), daemon=True)
-        self.thread.start()
-
-    def answer(self, request):
-        asked = request.headers.get("Range", "")
-        self.asked.append(asked)
-        if self.status != 200:
-            request.send_error(self.status)
-            return
-        start = 0
-        if asked and self.ranges:
-            start = int(asked.removeprefix("bytes=").removesuffix("-")) - self.moved
-        if start and start >= len(self.body):
-            request.send_error(416)
-            return
-        left = self.body[start:]
-        request.send_response(206 if start else 200)
-        if start:
-            last = len(self.body) - 1
-            request.send_header("Content-Range", f"bytes {start}-{last}/{len(self.body)}")
-        if self.announces_length:
-            request.send_header("Content-Length", str(len(left)))
-        request.end_headers()
-        if self.pause:
-            request.wfile.write(left[:HALF])
-            self.half_sent.set()
-            self.pause.wait(20)
-            left = left[HALF:]
-        cut, self.cut = self.cut, None
-        request.wfile.write(left if cut is None else left[:cut])
-
-    def close(self):
-        if self.pause:
-            self.pause.set()
-        self.http.shutdown()
-        self.http.server_close()
-        self.thread.join(5)
-
-
 @pytest.fixture
-def server(monkeypatch):
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    running = Server()
-    yield running
-    running.close()
-
-
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
-    """A download folder that does not exist yet."""
-    monkeypatch.setenv("LECTURE_DOWNLOADS", str(tmp_path / "kept"))
-    return tmp_path / "kept"
+def server(server):
+    server.body, server.pause_at = BODY, HALF
+    return server
 
 
 def get(server, **known):
@@ -220,7 +145,10 @@ def test_where_the_hash_is_unknown_size_and_first_line_decide_and_it_is_printed(
 @pytest.mark.parametrize(
     "wrong, named",
     [
-        ({"size": 17}, rf"it has {len(BODY):,} bytes instead of 17 and the sha256 {SHA256}"),
+        (
+            {"size": len(BODY) + 1},
+            rf"it has {len(BODY):,} bytes instead of {len(BODY) + 1:,} and the sha256 {SHA256}",
+        ),
         (
             {"size": len(BODY), "first_line": "To sleep:"},
             rf"it begins '{FIRST_LINE}' instead of 'To sleep:' and has the sha256 {SHA256}",
@@ -240,6 +168,92 @@ def test_another_size_or_first_line_is_refused_and_the_way_out_is_named(
 def test_a_byte_order_mark_is_not_part_of_the_first_line(server, folder):
     server.body = b"\xef\xbb\xbfOne line\nand another"
     assert get(server, size=len(server.body), first_line="One line").read_bytes() == server.body
+
+
+# Too long ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def removed(monkeypatch):
+    """The sizes of the files that were removed."""
+    sizes, unlink = [], Path.unlink
+
+    def record(path, missing_ok=False):
+        if path.exists():
+            sizes.append(path.stat().st_size)
+        unlink(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", record)
+    return sizes
+
+
+@pytest.mark.parametrize("size", [HALF, HALF + 1, len(BODY) - 1])
+def test_no_more_is_written_than_the_file_should_have(server, folder, removed, size):
+    server.announces_length = False
+    with pytest.raises(OSError, match=f"another file than expected: it has more than {size:,} by"):
+        get(server, size=size)
+    assert removed == [size - size % downloads.CHUNK] and files_in(folder) == {}
+
+
+def test_a_file_that_announces_itself_as_too_long_is_not_even_begun(server, folder, removed):
+    named = f"it has {len(BODY):,} bytes, and at most {HALF:,} were expected"
+    with pytest.raises(OSError, match=named):
+        get(server, size=HALF)
+    assert removed == [] and files_in(folder) == {}
+    keep_part(folder, BODY[:1000])
+    with pytest.raises(OSError, match=named):  # what is still missing counts with what is there
+        get(server, size=HALF)
+    assert server.asked == ["", "bytes=1000-"] and removed == [1000]
+
+
+@pytest.mark.parametrize("announced", [True, False])
+def test_where_only_the_hash_is_known_there_is_an_end_as_well(
+    server, folder, removed, monkeypatch, announced
+):
+    server.announces_length = announced
+    monkeypatch.setattr(downloads, "LARGEST", len(BODY) - 1)
+    with pytest.raises(OSError, match=rf"it has .*{len(BODY) - 1:,}.* {REMEDY}"):
+        get(server)
+    assert removed == [] if announced else removed[0] < len(BODY)
+    monkeypatch.setattr(downloads, "LARGEST", len(BODY))
+    assert get(server).read_bytes() == BODY
+
+
+def test_who_sends_more_than_announced_is_cut_off(folder, removed, monkeypatch):
+    """In chunks: there the announced length is not what ends an answer."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/text"
+
+        def talk():
+            with listener.accept()[0] as connection:
+                connection.recv(4096)
+                connection.sendall(
+                    b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\nTransfer-Encoding: chunked\r\n\r\n"
+                    + 3 * b"5\r\n01234\r\n" + b"0\r\n\r\n"
+                )
+
+        thread = threading.Thread(target=talk, daemon=True)
+        thread.start()
+        with pytest.raises(OSError, match="it has more than 9 bytes"):
+            fetch(url, "text.txt", sha256=SHA256, instead=INSTEAD)
+        thread.join(5)
+    assert removed == [0]
+
+
+def test_a_longer_file_can_be_vouched_for_all_the_same(server, folder, capsys):
+    path = folder / "text.txt"
+    with pytest.raises(OSError, match=f"right after all, save it as {re.escape(str(path))} yours"):
+        get(server, size=HALF)
+    path.write_bytes(BODY)
+    with pytest.raises(OSError, match="save it as"):
+        get(server, size=HALF)
+    assert f"it has {len(BODY):,} bytes instead of {HALF:,} and the sha256 {SHA256}. Fetch" in (
+        capsys.readouterr().out
+    )
+    asked = len(server.asked)
+    assert get(server, size=HALF, sha256=SHA256).read_bytes() == BODY
+    assert len(server.asked) == asked
 
 
 # In pieces ---------------------------------------------------------------------------------------
@@ -317,7 +331,7 @@ def another_process(server):
 def test_an_interrupted_download_goes_on_in_the_next_call(server, folder, stop):
     server.pause = threading.Event()
     with another_process(server) as process:
-        assert server.half_sent.wait(20)
+        assert server.paused.wait(20)
         for _ in range(1000):  # sent is not yet written
             if files_in(folder).get("text.txt.part") == HALF:
                 break
@@ -337,7 +351,7 @@ def test_of_two_processes_one_fetches_and_the_other_waits(server, folder):
     keep_part(folder, BODY[:1000])
     server.pause = threading.Event()
     with another_process(server) as first:
-        assert server.half_sent.wait(20)
+        assert server.paused.wait(20)
         with another_process(server) as second:
             assert second.stdout.readline().startswith("Another process is fetching into")
             server.pause.set()
@@ -375,12 +389,12 @@ def test_an_error_of_the_server_is_told(server, folder, status):
     assert files_in(folder) == {}
 
 
-def test_where_nobody_listens_the_error_names_the_address_and_the_substitute(folder):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{free.getsockname()[1]}/text"
-    with pytest.raises(OSError, match=rf"{url} could not be fetched .*refused.*\. {REMEDY}"):
-        fetch(url, "text.txt", sha256=SHA256, instead=INSTEAD)
+def test_where_nobody_listens_the_error_names_the_address_and_the_substitute(
+    folder, nobody_listens
+):
+    named = rf"{nobody_listens} could not be fetched .*refused.*\. {REMEDY}"
+    with pytest.raises(OSError, match=named):
+        fetch(nobody_listens, "text.txt", sha256=SHA256, instead=INSTEAD)
     assert files_in(folder) == {}
 
 

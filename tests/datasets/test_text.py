@@ -1,10 +1,7 @@
 """Texts and alphabets: what ships is as described, and a download is kept only if it is intact."""
 
 import hashlib
-import http.server
 import re
-import socket
-import threading
 import unicodedata
 
 import numpy as np
@@ -157,62 +154,31 @@ CONTENT = b"32  SPACE\n33  EXCLAMATION MARK\n"
 
 
 @pytest.fixture
-def downloads(tmp_path, monkeypatch):
-    """An empty download folder, and a small content in place of the original file's."""
-    monkeypatch.setenv("LECTURE_DOWNLOADS", str(tmp_path / "kept"))
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+def folder(folder, monkeypatch):
+    """The download folder, and a small content in place of the original file's."""
     monkeypatch.setattr(text, "LATIN1_FILE_SHA256", hashlib.sha256(CONTENT).hexdigest())
-    return tmp_path / "kept"
-
-
-@pytest.fixture
-def serve():
-    """A web server on this machine that answers as told; yields a function that starts it."""
-    running = []
-
-    def start(body, status=200, length=None):
-        class Answer(http.server.BaseHTTPRequestHandler):
-            def do_GET(self):
-                self.send_response(status)
-                self.send_header("Content-Length", str(length or len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_):
-                pass
-
-        server = http.server.HTTPServer(("127.0.0.1", 0), Answer)
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-        thread.start()
-        running.append((server, thread))
-        return f"http://127.0.0.1:{server.server_port}/iso_8859-1.txt"
-
-    yield start
-    for server, thread in running:
-        server.shutdown()
-        server.server_close()
-        thread.join(5)
+    return folder
 
 
 def files_in(folder):
     return sorted(p.name for p in folder.rglob("*") if p.is_file())
 
 
-def test_without_a_download_there_is_no_file_and_no_error(downloads):
+def test_without_a_download_there_is_no_file_and_no_error(folder):
     assert text.latin1_file() is None
-    assert not downloads.exists()  # looking leaves nothing behind
+    assert not folder.exists()  # looking leaves nothing behind
 
 
-def test_a_kept_file_is_read_from_the_folder_that_the_variable_names(downloads):
-    downloads.mkdir()
-    (downloads / "iso_8859-1.txt").write_bytes(CONTENT)
+def test_a_kept_file_is_read_from_the_folder_that_the_variable_names(folder):
+    folder.mkdir()
+    (folder / "iso_8859-1.txt").write_bytes(CONTENT)
     assert text.latin1_file() == CONTENT.decode()
 
 
 @pytest.mark.parametrize("spoil", [lambda b: b[:-1], lambda b: b.replace(b"32", b"23")])
-def test_a_tampered_or_truncated_file_is_refused_with_its_path(downloads, spoil):
-    downloads.mkdir()
-    path = downloads / "iso_8859-1.txt"
+def test_a_tampered_or_truncated_file_is_refused_with_its_path(folder, spoil):
+    folder.mkdir()
+    path = folder / "iso_8859-1.txt"
     path.write_bytes(spoil(CONTENT))
     with pytest.raises(ValueError, match="is not the original file: delete it and download") as e:
         text.latin1_file()
@@ -220,22 +186,22 @@ def test_a_tampered_or_truncated_file_is_refused_with_its_path(downloads, spoil)
     assert path.read_bytes() == spoil(CONTENT)  # it is the reader's to delete
 
 
-def test_a_download_with_the_right_content_is_kept(downloads, serve):
-    assert text.download_latin1_file(serve(CONTENT)) == CONTENT.decode()
-    assert files_in(downloads) == ["iso_8859-1.txt"]
+def test_a_download_with_the_right_content_is_kept(folder, server):
+    assert text.download_latin1_file(server.sending(CONTENT)) == CONTENT.decode()
+    assert files_in(folder) == ["iso_8859-1.txt"]
     assert text.latin1_file() == CONTENT.decode()
 
 
-def test_a_file_that_is_there_is_not_fetched_again(downloads, serve):
-    text.download_latin1_file(serve(CONTENT))
-    assert text.download_latin1_file(nobody_listens()) == CONTENT.decode()
+def test_a_file_that_is_there_is_not_fetched_again(folder, server, nobody_listens):
+    text.download_latin1_file(server.sending(CONTENT))
+    assert text.download_latin1_file(nobody_listens) == CONTENT.decode()
 
 
-def test_a_tampered_file_is_replaced_by_a_new_download(downloads, serve):
-    downloads.mkdir()
-    (downloads / "iso_8859-1.txt").write_bytes(b"something else")
-    assert text.download_latin1_file(serve(CONTENT)) == CONTENT.decode()
-    assert files_in(downloads) == ["iso_8859-1.txt"]
+def test_a_tampered_file_is_replaced_by_a_new_download(folder, server):
+    folder.mkdir()
+    (folder / "iso_8859-1.txt").write_bytes(b"something else")
+    assert text.download_latin1_file(server.sending(CONTENT)) == CONTENT.decode()
+    assert files_in(folder) == ["iso_8859-1.txt"]
 
 
 SUBSTITUTE = r"use lecture_utils\.datasets\.text\.latin1_chart \(the same kind of table\) instead"
@@ -245,31 +211,26 @@ SUBSTITUTE = r"use lecture_utils\.datasets\.text\.latin1_chart \(the same kind o
     "answer, left",
     [
         ({"body": b"<html>moved</html>"}, []),
-        ({"body": CONTENT[:10], "length": len(CONTENT)}, ["iso_8859-1.txt.part"]),
+        ({"body": CONTENT, "cut": 10}, ["iso_8859-1.txt.part"]),
         ({"body": b"not here", "status": 404}, []),
         ({"body": b""}, []),
     ],
     ids=["another file", "connection lost half-way", "not found", "empty"],
 )
-def test_what_is_not_the_file_is_not_taken_for_it(downloads, serve, answer, left):
+def test_what_is_not_the_file_is_not_taken_for_it(folder, server, answer, left):
+    for name, value in answer.items():
+        setattr(server, name, value)
     with pytest.raises(OSError, match=SUBSTITUTE):
-        text.download_latin1_file(serve(**answer))
-    assert files_in(downloads) == left
+        text.download_latin1_file(server.url)
+    assert files_in(folder) == left
     assert text.latin1_file() is None
 
 
-def nobody_listens():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{free.getsockname()[1]}/iso_8859-1.txt"
-
-
-def test_offline_the_error_names_the_address_and_the_substitute(downloads):
-    url = nobody_listens()
+def test_offline_the_error_names_the_address_and_the_substitute(folder, nobody_listens):
     with pytest.raises(OSError, match=SUBSTITUTE) as e:
-        text.download_latin1_file(url)
-    assert url in str(e.value)
-    assert files_in(downloads) == []
+        text.download_latin1_file(nobody_listens)
+    assert nobody_listens in str(e.value)
+    assert files_in(folder) == []
 
 
 def test_the_address_and_the_hash_are_those_of_the_lectures_file():
@@ -281,57 +242,59 @@ def test_the_address_and_the_hash_are_those_of_the_lectures_file():
 # Larger texts ------------------------------------------------------------------------------------
 
 
-def test_tiny_shakespeare_is_taken_by_its_hash_and_kept_as_it_is(downloads, serve, monkeypatch):
+def test_tiny_shakespeare_is_taken_by_its_hash_and_kept_as_it_is(
+    folder, server, nobody_listens, monkeypatch
+):
     play = b"First Citizen:\nSpeak, speak.\n"
     monkeypatch.setattr(text, "TINY_SHAKESPEARE_SHA256", hashlib.sha256(play).hexdigest())
-    assert text.tiny_shakespeare(serve(play)) == play.decode()
-    assert text.tiny_shakespeare(nobody_listens()) == play.decode()
-    assert files_in(downloads) == ["tiny_shakespeare.txt"]
+    assert text.tiny_shakespeare(server.sending(play)) == play.decode()
+    assert text.tiny_shakespeare(nobody_listens) == play.decode()
+    assert files_in(folder) == ["tiny_shakespeare.txt"]
 
 
-def test_another_text_is_not_taken_for_tiny_shakespeare(downloads, serve):
+def test_another_text_is_not_taken_for_tiny_shakespeare(folder, server):
     known = "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"
     with pytest.raises(OSError, match=rf"instead of {known}.*use lecture_utils\S+corpora\.prose"):
-        text.tiny_shakespeare(serve(b"First Citizen:\n"))
-    assert files_in(downloads) == []
+        text.tiny_shakespeare(server.sending(b"First Citizen:\n"))
+    assert files_in(folder) == []
 
 
 BEGINS = b'\xef\xbb\xbf"Well, Prince, so Genoa and Lucca are now just family estates of the\r\n'
 NOVEL = BEGINS + "Buonapartes, Buonaparté's.\r\n".encode()
 
 
-def test_war_and_peace_is_taken_by_size_and_first_line(downloads, serve, monkeypatch, capsys):
+def test_war_and_peace_is_taken_by_size_and_first_line(folder, server, monkeypatch, capsys):
     monkeypatch.setattr(text, "WAR_AND_PEACE_SIZE", len(NOVEL))
-    novel = text.war_and_peace(serve(NOVEL))
+    novel = text.war_and_peace(server.sending(NOVEL))
     assert novel == NOVEL.decode("utf-8-sig").replace("\r\n", "\n")
     assert novel.startswith('"Well, Prince') and "\r" not in novel and novel.count("\n") == 2
     assert hashlib.sha256(NOVEL).hexdigest() in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("spoil", [lambda b: b[:-1], lambda b: b.replace(b"Well", b"Hell")])
-def test_another_text_is_not_taken_for_war_and_peace(downloads, serve, monkeypatch, spoil):
+def test_another_text_is_not_taken_for_war_and_peace(folder, server, monkeypatch, spoil):
     monkeypatch.setattr(text, "WAR_AND_PEACE_SIZE", len(NOVEL))
     with pytest.raises(OSError, match=r"give this sha256.*use lecture_utils\S+corpora\.prose"):
-        text.war_and_peace(serve(spoil(NOVEL)))
-    assert files_in(downloads) == []
+        text.war_and_peace(server.sending(spoil(NOVEL)))
+    assert files_in(folder) == []
 
 
-def test_a_reader_may_vouch_for_another_war_and_peace(downloads, serve):
+def test_a_reader_may_vouch_for_another_war_and_peace(folder, server):
     shorter = NOVEL[:-1]
     pinned = hashlib.sha256(shorter).hexdigest()
-    assert text.war_and_peace(serve(shorter), sha256=pinned).startswith('"Well, Prince')
+    assert text.war_and_peace(server.sending(shorter), sha256=pinned).startswith('"Well, Prince')
 
 
-def test_the_kernel_is_taken_by_size_and_may_be_latin_1(downloads, serve, monkeypatch):
+def test_the_kernel_is_taken_by_size_and_may_be_latin_1(folder, server, monkeypatch):
     code = b"/* Copyright J\xf6rg */\nint x;\n"
     monkeypatch.setattr(text, "LINUX_KERNEL_SIZE", len(code))
-    assert text.linux_kernel(serve(code)) == "/* Copyright J\u00f6rg */\nint x;\n"
+    assert text.linux_kernel(server.sending(code)) == "/* Copyright J\u00f6rg */\nint x;\n"
 
 
-def test_another_text_is_not_taken_for_the_kernel(downloads, serve):
+def test_another_text_is_not_taken_for_the_kernel(folder, server):
     with pytest.raises(OSError, match=r"6,206,996 .*use lecture_utils\S+corpora\.python_code"):
-        text.linux_kernel(serve(b"int x;\n"))
-    assert files_in(downloads) == []
+        text.linux_kernel(server.sending(b"int x;\n"))
+    assert files_in(folder) == []
 
 
 def test_the_built_in_texts_that_errors_name_are_there():

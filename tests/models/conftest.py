@@ -5,6 +5,16 @@ import torch
 from jaxtyping import config
 
 
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    """Where the other core is busy, two threads wait for each other: a test takes ten times as
+    long."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture
 def as_a_reader_runs_it():
     """Without the run-time shape checks of pytest: what is left is what a reader gets."""

@@ -4,7 +4,6 @@ from itertools import product
 
 import pytest
 import torch
-from sklearn.datasets import load_digits
 
 from lecture_utils.gradcheck import assert_close
 from lecture_utils.models import pixel_rnn
@@ -20,31 +19,11 @@ from lecture_utils.models.pixel_rnn import (
     skew,
     unskew,
 )
-from lecture_utils.models.pixels import IndependentPixels, nats, sample
+from lecture_utils.models.pixels import sample
 from lecture_utils.trace import trace
-
-MODELS = RowLSTM, DiagonalBiLSTM
+from tests.models.pixel_networks import assert_no_future, jacobian
 
 pytestmark = pytest.mark.usefixtures("float64")
-
-
-def jacobian(model, H, W, images=3):
-    """|d logits / d image| (D, D), both in raster order, D = H W C; over some random images."""
-    x = torch.randn(images, model.channels, H, W, requires_grad=True)
-    outputs = model.from_real(x) @ torch.randn(model.levels)  # (B, C, H, W)
-    outputs = outputs.sum(0).movedim(0, -1).flatten()
-    (gradients,) = torch.autograd.grad(outputs, x, torch.eye(len(outputs)), is_grads_batched=True)
-    return gradients.abs().sum(1).movedim(1, -1).flatten(1)
-
-
-def assert_no_future(model, H, W):
-    J = jacobian(model, H, W)
-    assert torch.equal(J, J.tril(-1)), "a logit depends on its own pixel, or on a later one"
-
-
-def binary_images(*shape):
-    D = torch.Size(shape).numel()
-    return torch.tensor(list(product([0, 1], repeat=D))).view(-1, *shape)
 
 
 # ---------------------------------------------------------------- skew
@@ -228,51 +207,7 @@ def test_an_empty_corner_of_the_skewed_map_has_no_state():
     assert (h[..., before_each_row] == 0).all() and (h[..., inside] != 0).all()
 
 
-# ---------------------------------------------------------------- probability
-
-
-@pytest.mark.parametrize("layers", [1, 2])
-@pytest.mark.parametrize("shape", [(1, 3, 3), (1, 2, 4), (3, 1, 3), (3, 3, 1)])
-@pytest.mark.parametrize("Model", MODELS)
-def test_the_probabilities_of_all_images_sum_to_one(Model, shape, layers):
-    images = binary_images(*shape)
-    p = (-nats(Model(shape[0], 2, 6, layers)(images), images)).exp()
-    assert p.std() > 1e-6  # the model is not that of fair coins
-    assert abs(p.sum() - 1) < 1e-12
-
-
-def test_with_a_look_at_the_pixel_itself_they_would_not():
-    model = RowLSTM(1, 2, 6, 1)
-    images = binary_images(1, 3, 3)
-    model.first.mask[:, :, 3, 3] = 1
-    assert abs((-nats(model(images), images)).exp().sum() - 1) > 1e-3
-
-
 # ---------------------------------------------------------------- what a pixel knows
-
-
-@pytest.mark.parametrize("first_kernel, layers", [(3, 1), (3, 3), (7, 2)])
-@pytest.mark.parametrize("channels, H, W", [(1, 3, 5), (1, 5, 3), (3, 3, 5), (3, 4, 3)])
-@pytest.mark.parametrize("Model", MODELS)
-def test_no_model_sees_the_future(Model, channels, H, W, first_kernel, layers):
-    assert_no_future(Model(channels, 4, 12, layers, first_kernel), H, W)
-
-
-@pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("Model", MODELS)
-def test_another_level_changes_no_logit_up_to_its_own(Model, channels):
-    H, W = 3, 5
-    model, D = Model(channels, 4, 24, 2, 3), channels * H * W
-    before = torch.randint(0, 4, (1, H, W, channels)).repeat(D, 1, 1, 1)
-    after = before.flatten(1).clone()
-    after[range(D), range(D)] = (after[range(D), range(D)] + 2) % 4  # in image d, number d
-    a, b = (
-        model(images.view(D, H, W, channels).movedim(-1, 1)).movedim(1, -2).reshape(D, D, 4)
-        for images in (before, after)
-    )
-    same = (a == b).all(-1)  # (image, logits), logits in raster order
-    assert same.tril().equal(torch.ones(D, D).tril().bool())
-    assert not same[:-1].all(1).any()  # all but the last have someone who looks at them
 
 
 def triangle(H, W, layers, k):
@@ -331,46 +266,12 @@ def test_without_the_column_beside_the_image_the_end_of_the_row_above_is_missed(
     assert torch.equal(seen, torch.ones_like(seen).tril(-1) & ~missed.view(H * W, H * W))
 
 
-def with_mask(conv, kind, kernel, colours):
-    conv.mask[:] = mask(kind, conv.mask.shape[0], conv.mask.shape[1], kernel, colours)
-
-
-@pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("Model", MODELS)
-def test_a_wrong_mask_is_caught(Model, channels):
-    leaks = [
-        lambda model: with_mask(model.first, "B", 3, channels),
-        lambda model: with_mask(model.first, "V", 3, channels),
-    ]
-    if Model is RowLSTM:  # it looks to the right in its own row
-        leaks.append(lambda model: with_mask(model.layers[0].B_is, "V", (1, 3), channels))
-    if channels == 3:  # it mixes the colours of a pixel
-        leaks.append(lambda model: with_mask(model.layers[1].widen, "V", 1, channels))
-        leaks.append(lambda model: with_mask(model.readout.last, "V", 1, channels))
-    for leak in leaks:
-        model = Model(channels, 4, 12, 2, 3)
-        assert_no_future(model, 3, 4)
-        leak(model)
-        with pytest.raises(AssertionError, match="or on a later one"):
-            assert_no_future(model, 3, 4)
-
-
 @pytest.mark.parametrize("wrong", [lambda h: h, lambda h: h.roll(-1, 2)])
 def test_a_state_from_the_right_that_stays_in_its_row_is_caught(monkeypatch, wrong):
     model = DiagonalBiLSTM(1, 4, 12, 1, 3)
     monkeypatch.setattr(pixel_rnn, "move_down", wrong)
     with pytest.raises(AssertionError, match="or on a later one"):
         assert_no_future(model, 3, 4)
-
-
-@pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("Model", MODELS)
-def test_rows_below_need_not_be_there(Model, channels):
-    model, images = Model(channels, 4, 12, 2), torch.randint(0, 4, (2, channels, 5, 3))
-    logits = model(images)
-    assert logits.shape == (2, channels, 5, 3, 4)
-    for rows in range(1, 5):
-        assert_close(model(images[:, :, :rows]), logits[:, :, :rows], 1e-12)
 
 
 # ---------------------------------------------------------------- sampling row by row
@@ -411,80 +312,3 @@ def test_row_by_row_the_images_are_the_same(channels):
     *_, step = row_sampling(model, uniforms, given, known)
     assert torch.equal(step.images, sample(model, uniforms, given, known))
     assert torch.equal(step.images[known], given[known])
-
-
-@pytest.mark.parametrize("Model", MODELS)
-def test_images_come_as_often_as_their_probability_says(Model):
-    model, N = Model(1, 2, 12, 1, 3), 4000
-    for p in model.parameters():
-        p.data *= 2  # away from fair coins
-    images = binary_images(1, 2, 2)
-    p = (-nats(model(images), images)).exp().detach()
-    drawn = sample(model, torch.rand(N, 1, 2, 2))
-    counts = (drawn.flatten(1) @ torch.tensor([8, 4, 2, 1])).bincount(minlength=16)
-    assert p.max() > 1.5 / 16
-    assert ((counts - N * p).abs() < 4 * (N * p * (1 - p)).sqrt()).all()
-
-
-# ---------------------------------------------------------------- learning
-
-
-@pytest.mark.parametrize("Model", MODELS)
-def test_sixty_steps_beat_pixels_that_know_nothing_of_each_other(Model):
-    torch.set_default_dtype(torch.float32)
-    images = torch.from_numpy(load_digits().images > 7).long()[:, None]
-    train, test = images[:1437], images[1437:]
-    independent = IndependentPixels(1, 2, 8, 8).count(train)
-    assert nats(independent(test), test).mean() > 24.5
-    model = Model(1, 2, 16, 1)
-    optimiser = torch.optim.Adam(model.parameters(), lr=1e-2)
-    for _ in range(60):
-        batch = train[torch.randint(len(train), (64,))]
-        optimiser.zero_grad()
-        nats(model(batch), batch).mean().backward()
-        optimiser.step()
-    with torch.no_grad():
-        assert nats(model(test), test).mean() < 22.5
-
-
-def test_all_parameters_get_a_gradient():
-    images = torch.randint(0, 4, (5, 3, 4, 6))
-    for Model in MODELS:
-        model = Model(3, 4, 12, 2)
-        nats(model(images), images).sum().backward()
-        assert all((p.grad != 0).any() for p in model.parameters())
-
-
-# ---------------------------------------------------------------- bad input
-
-
-@pytest.mark.parametrize(
-    "sizes, said",
-    [
-        ((0, 2, 6, 1), "channels is 0"),
-        ((1, 2, 6, 0), "layers is 0"),
-        ((1, 1, 6, 1), "levels is 1: .* at least 2"),
-        ((3, 2, 5, 1), "features is 5: .* each of 3 colours; take at least 6"),
-        ((1, 2, 6, 1, 1), "first_kernel is 1: .* take 3 or more"),
-        ((1, 2, 6, 1, 4), "4 x 4: both sides have to be odd"),
-    ],
-)
-@pytest.mark.parametrize("Model", MODELS)
-def test_sizes_that_make_no_model(Model, sizes, said):
-    with pytest.raises(ValueError, match=said):
-        Model(*sizes)
-
-
-@pytest.mark.parametrize(
-    "images, said",
-    [
-        (torch.zeros(2, 1, 3, 5).long(), r"shape \(2, 1, 3, 5\): expected \(B, 3, H, W\)"),
-        (torch.zeros(3, 3, 5).long(), "one image: images"),
-        (torch.zeros(2, 3, 3, 5), "give levels, integers"),
-        (torch.full((2, 3, 3, 5), 4), "level 4 in image 0.*expected 0..3"),
-    ],
-)
-@pytest.mark.parametrize("Model", MODELS)
-def test_images_that_are_none(Model, images, said, as_a_reader_runs_it):
-    with pytest.raises(ValueError, match=said):
-        Model(3, 4, 6, 1)(images)

@@ -12,16 +12,13 @@ from sklearn.metrics import roc_auc_score
 from lecture_utils.training import probes
 from lecture_utils.training.probes import (
     Found,
-    SpanScore,
     Survey,
     auc,
     bootstrap_interval,
     correlation,
     find_cells,
     interpretable_cells,
-    interpretable_share,
     linear_probe,
-    span_scores,
 )
 
 
@@ -278,7 +275,7 @@ def test_noise_in_runs_beats_shuffled_labels_nearly_always(surveys_of_noise):
 
 
 def test_no_cell_of_noise_is_interpretable(surveys_of_noise):
-    assert all(interpretable_share(survey) == 0 for survey in surveys_of_noise)
+    assert all(interpretable_cells(survey) == {} for survey in surveys_of_noise)
 
 
 def test_without_runs_both_controls_agree():
@@ -379,7 +376,7 @@ def test_a_feature_in_fewer_than_5_blocks_gets_no_interval():
             assert np.isnan([low, high]).all() == (blocks == 4)
 
 
-# ------------------------------------------------------------------------------- the share
+# ------------------------------------------------------------------------------- cells with a role
 
 
 def survey_by_hand(first, second):
@@ -404,19 +401,17 @@ def survey_by_hand(first, second):
 def test_a_cell_is_interpretable_where_the_held_out_score_says_so(first, second, role):
     survey = survey_by_hand(first, second)
     assert interpretable_cells(survey) == ({0: role} if role else {})
-    assert interpretable_share(survey) == (1 if role else 0)
 
 
-def test_the_share_counts_the_planted_cells():
+def test_the_planted_cells_are_interpretable():
     values, features = text_with_known_cells()
     survey = find_cells(values, features, rng(), **SMALL)
     assert interpretable_cells(survey) == {7: "quotes", 11: "quotes", 19: "column"}
-    assert interpretable_share(survey) == 3 / 30
     assert interpretable_cells(survey, least_auc=0.94) == {7: "quotes", 19: "column"}
     assert interpretable_cells(survey, least_r=0.99) == {7: "quotes", 11: "quotes"}
 
 
-# ------------------------------------------------------------------------------- probe and span
+# ------------------------------------------------------------------------------- the probe
 
 
 def test_the_probe_reads_what_is_spread_over_all_cells():
@@ -443,24 +438,6 @@ def test_the_probe_does_not_mind_the_scale_of_a_cell():
     feature = values @ [1.0, 2, 3, 4, 5] > 3
     scaled = values * [1e-3, 1, 1e3, 1, 1] + 7
     assert linear_probe(scaled, feature) == pytest.approx(linear_probe(values, feature), abs=1e-6)
-
-
-def test_a_span_ranks_the_cells_that_differ_inside():
-    inside = (np.arange(100) >= 30) & (np.arange(100) < 50)
-    values = np.column_stack([rng().standard_normal(100), inside, -3.0 * inside, np.zeros(100)])
-    values[30, 2] = 0  # one of the 20 does not fall: 1 / 20 of the pairs is a tie
-    first, second, third, last = span_scores(values, inside)
-    assert first == SpanScore(1, 1.0, 1)
-    assert second == SpanScore(2, pytest.approx(1 - 1 / 40), -1)
-    assert third.cell == 0 and 0.5 < third.score < 0.7
-    assert last == SpanScore(3, 0.5, 1)
-
-
-def test_equal_scores_of_a_span_come_by_cell_number():
-    inside = np.arange(10) < 4
-    values = np.column_stack([-1.0 * inside, 1.0 * inside] * 3)
-    assert [s.cell for s in span_scores(values, inside)] == [0, 1, 2, 3, 4, 5]
-    assert [s.direction for s in span_scores(values, inside)] == [-1, 1] * 3
 
 
 # ------------------------------------------------------------------------------- bad input
@@ -509,11 +486,10 @@ def search(values=VALUES, features=None, **options):
         (lambda: search(features={"x": NUMBERS.clip(250)}), r"\['x'\] is 250.0 throughout the fi"),
         (lambda: linear_probe(VALUES, NUMBERS < 100), "feature is False throughout the second"),
         (lambda: linear_probe(VALUES, INSIDE[1:]), "values has 400 rows and feature 399"),
-        (lambda: span_scores(VALUES, INSIDE > 2), "labels are False at every character"),
         (lambda: bootstrap_interval(NUMBERS, INSIDE[1:], rng()), "400 rows and feature 399"),
         (lambda: bootstrap_interval(NUMBERS, INSIDE, rng(), block=0), "block is 0"),
         (lambda: interpretable_cells(search(), least_auc=0.5), "least_auc is 0.5"),
-        (lambda: interpretable_share(search(), least_r=0), "least_r 0"),
+        (lambda: interpretable_cells(search(), least_r=0), "least_r 0"),
     ],
 )
 def test_bad_input_is_named_with_the_remedy(call, said, as_a_reader_runs_it):

@@ -309,14 +309,14 @@ P = guesses(STORY)[1]
     ({"gates": [1]}, "gates is a list"),
     ({"gates": {99: np.zeros((T, 3))}}, "a cell of gates is 99"),
     ({"gates": {1: np.zeros((3, T))}}, rf"gates\[1\] has shape .* \({T}, 3\), with i, f and o"),
-    ({"gates": {1: np.full((T, 3), 2)}}, "at character 0: gates lie from 0 to 1"),
+    ({"gates": {1: np.full((T, 3), 2)}}, r"gates\[1\] holds 2 at \[0, 0\]: gates lie from 0 to 1"),
     ({"gates": {cell: np.zeros((T, 3)) for cell in range(25)}}, "has 25 cells: give at most 24"),
     ({"contexts": [1]}, "contexts is a list"),
     ({"contexts": {-1: []}}, "a cell of contexts is -1"),
     ({"contexts": {3: [5]}}, r"contexts\[3\]\[0\] is 5: give Context\("),
     (context(text="x" * 121), r"contexts\[3\]\[0\]\.text has 121 characters"),
     (context(values=[1.0, 2.0]), r"values has shape \(2,\)"),
-    (context(at=3), "at is 3: it is a place in its text, 0 to 2"),
+    (context(at=3), "at is 3: choose a whole number from 0 to 2"),
     ({"gates_of": 3}, "gates_of is 3: give a function"),
     ({"read": "x"}, "read is 'x': give a function"),
     ({"cell": -1}, "cell is -1"),
@@ -346,7 +346,7 @@ def test_a_typed_text_is_read():
     widget, text = explorer(), 'He said: "now" and'
     widget.set_state({"typed": text})
     own = widget.own
-    assert own["text"] == text and "error" not in own
+    assert own["text"] == text and widget.refused == {}
     np.testing.assert_allclose(unpack(own["cells"]).T, activity(text), atol=0.02)
     assert own["predicted"]["characters"] == "".join(guesses(text)[0])
     assert [one["name"] for one in own["features"]] == list(known(text))
@@ -374,9 +374,46 @@ def test_a_typed_text_is_read():
 def test_what_goes_wrong_is_told_to_the_reader(text, read_it, said):
     widget = explorer(read=read_it)
     widget.set_state({"typed": text})
-    assert widget.own == {"text": text, "error": said}
+    assert (widget.refused, widget.own) == ({"text": text, "error": said}, {})
     widget.own_shown = True
     assert repr(widget).startswith("CellExplorer(2,127 characters")  # what stays on screen
+
+
+def test_the_last_reading_stays_when_a_text_is_refused():
+    widget, text = explorer(), 'He said: "now" and'
+    widget.set_state({"typed": text})
+    widget.set_state({"own_shown": True, "at": 11, "spans": [[2, 5]]})
+    own, alt = widget.own, widget.poster().alt
+    widget.set_state({"typed": text + "\u00e9"})
+    assert widget.refused["text"] == text + "\u00e9" and "never seen" in widget.refused["error"]
+    assert (widget.own, widget.at, widget.spans) == (own, 11, [[2, 5]])
+    assert repr(widget).startswith("CellExplorer(18 characters") and widget.poster().alt == alt
+    widget.set_state({"gates_wanted": {"cell": 6, "text": text}})
+    np.testing.assert_allclose(unpack(widget.gates_sent["gates"]).T, gates_for(text)(6), atol=0.003)
+    widget.set_state({"typed": "other"})
+    assert (widget.own["text"], widget.refused) == ("other", {})
+
+
+def test_a_refusal_is_taken_back_by_the_text_before():
+    """Its reading is the same as before, so that only `refused` tells the browser."""
+    widget, changed = explorer(), []
+    widget.set_state({"typed": "abc"})
+    widget.set_state({"typed": "abc\u00e9"})
+    widget.observe(lambda change: changed.append(change["name"]), ["own", "refused"])
+    widget.set_state({"typed": "abc"})
+    assert (widget.own["text"], widget.refused, changed) == ("abc", {}, ["refused"])
+
+
+def test_cursor_and_spans_stay_inside_the_text_on_screen():
+    widget = explorer()
+    widget.at, widget.spans = 2000, [[3, 9], [1000, 1010]]
+    widget.set_state({"typed": 'He said: "now" and'})
+    assert (widget.at, widget.spans) == (2000, [[3, 9], [1000, 1010]])  # it is not shown yet
+    widget.own_shown = True
+    assert (widget.at, widget.spans) == (17, [[3, 9]])
+    widget.set_state({"typed": "ab"})
+    assert (widget.at, widget.spans) == (1, [])
+    assert "begins 'ab'" in widget.poster().alt
 
 
 def test_gates_come_when_asked_for():
@@ -389,6 +426,10 @@ def test_gates_come_when_asked_for():
     widget.set_state({"typed": text})
     widget.set_state({"gates_wanted": {"cell": 6, "text": text}})
     np.testing.assert_allclose(unpack(widget.gates_sent["gates"]).T, gates_for(text)(6), atol=0.003)
+    widget.set_state({"typed": 'd "e" f'})  # as long: its gates would fit the text before
+    widget.set_state({"gates_wanted": {"cell": 7, "text": text}})
+    assert widget.gates_sent == {
+        "cell": 7, "text": text, "error": "the gates of this text cannot be asked for"}
 
 
 @pytest.mark.parametrize("wanted, gates_of, said", [

@@ -10,6 +10,7 @@ import html
 import json
 import math
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import anywidget
@@ -18,6 +19,7 @@ from IPython.display import display
 from matplotlib.colors import to_rgb
 
 from lecture_utils.visual.style import COLOURS, MAGNITUDE, SIGNED, Picture
+from lecture_utils.visual.widgets import checks
 
 FOLDER = Path(__file__).parent
 STATIC = "LECTURE_STATIC_WIDGETS"
@@ -64,6 +66,24 @@ def numbers(name: str, values) -> np.ndarray:
     return values
 
 
+def attempt(make: Callable[[], dict]) -> dict:
+    """What `make` returns; {"error": what the reader is told} if it raises.
+
+    For functions of the notebook that the browser asks for: nobody would see a traceback there. A
+    ValueError is made to be read, of any other error the kind tells most.
+    """
+    try:
+        return make()
+    except Exception as error:
+        kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
+        return {"error": f"{kind}{error}"}
+
+
+def counted(count: int, thing: str) -> str:
+    """1 step, 2 steps."""
+    return f"{count} {thing}{'' if count == 1 else 's'}"
+
+
 def sigmoid(a):
     """1 / (1 + e^-a), of a number or an array."""
     with np.errstate(over="ignore"):  # exp may be infinite, then the result is 0
@@ -82,12 +102,8 @@ def pack(array, kind: str = "float32") -> dict:
     stored = np.float32 if kind != "float64" else np.float64  # the scales are float32
     with np.errstate(over="ignore"):
         finite = np.isfinite(array.astype(stored))
-    if not finite.all():
-        where = np.argwhere(~finite)[0].tolist()
-        raise ValueError(
-            f"value {array[tuple(where)]} at {where} is not finite as {np.dtype(stored)}: pass "
-            "finite numbers only"
-        )
+    remedy = f"pass numbers that are finite as {np.dtype(stored)}"
+    checks.refuse("the array", array, ~finite, remedy)
     packed = {"kind": kind, "shape": list(array.shape)}
     if kind in ("float32", "float64"):
         return packed | {"data": array.astype(np.dtype(kind).newbyteorder("<")).tobytes()}

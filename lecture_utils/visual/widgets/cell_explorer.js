@@ -1052,7 +1052,12 @@ function drawExplorer(view) {
     placeholder: "Type or paste a text, and watch the cell follow it.",
   });
   const message = make("p", { class: "small message" });
-  const typing = make("div", { class: "typing" }, labelled("Your own text", box), message);
+  const stays = make(
+    "p",
+    { class: "small quiet stays", hidden: true },
+    "Below is still the last text that could be read.",
+  );
+  const typing = make("div", { class: "typing" }, labelled("Your own text", box), message, stays);
   const tabs = [
     { label: "The text", isOwn: false },
     { label: "Your own text", isOwn: true },
@@ -1071,12 +1076,13 @@ function drawExplorer(view) {
   view.atEnd(() => send.cancel());
 
   const send = debounce(() => {
-    if (view.get("own").text === box.value) takeOwn();
+    if (view.get("typed") === box.value) tell();
     else if (box.value) view.set("typed", box.value);
   }, 200);
   box.addEventListener("input", () => {
     clearTimeout(patience);
     message.classList.remove("complaint");
+    stays.hidden = true;
     message.textContent = box.value ? "Python is reading \u2026" : "";
     typing.classList.toggle("busy", box.value !== "");
     patience = setTimeout(() => {
@@ -1086,21 +1092,29 @@ function drawExplorer(view) {
     send();
   });
 
-  // What Python made of the text that is typed; answers to earlier versions are let go.
+  // The last text that Python could read, which may be an earlier version of what is in the box.
   function takeOwn() {
-    const answer = view.get("own");
-    if (answer.text !== box.value) return;
-    typing.classList.remove("busy");
-    message.classList.toggle("complaint", Boolean(answer.error));
-    message.textContent = answer.error ?? "";
-    if (answer.error) view.say(answer.error);
-    if (!answer.cells) return;
-    own = readText(answer);
-    message.textContent = `${whole(own.T)} of at most ${whole(LONGEST_TYPED)} characters`;
+    const reading = view.get("own");
+    own = reading.cells ? readText(reading) : null;
+    tell();
     if (!view.get("own_shown")) return;
-    view.set("at", own.T - 1);
+    if (own) view.set("at", own.T - 1);
     showText();
-    view.say(`Your text, coloured. ${summary()}`);
+    if (own?.text === box.value) view.say(`Your text, coloured. ${summary()}`);
+  }
+
+  // What Python says to the text in the box, once it has.
+  function tell() {
+    const { text, error } = view.get("refused");
+    const refused = text === box.value;
+    if (!refused && own?.text !== box.value) return;
+    typing.classList.remove("busy");
+    message.classList.toggle("complaint", refused);
+    message.textContent = refused
+      ? error
+      : `${whole(own.T)} of at most ${whole(LONGEST_TYPED)} characters`;
+    stays.hidden = !refused;
+    if (refused) view.say(error);
   }
 
   function showText() {
@@ -1213,6 +1227,7 @@ function drawExplorer(view) {
   );
   if (view.get("own").cells) own = readText(view.get("own"));
   box.value = view.get("typed");
+  tell();
   // Its height follows from the text, and asks for nothing.
   let measured = 0;
   const fit = new ResizeObserver(() => {
@@ -1238,6 +1253,7 @@ function drawExplorer(view) {
     search();
   });
   view.watch("own", takeOwn);
+  view.watch("refused", tell);
   view.watch("typed", () => {
     box.value = view.get("typed");
   });

@@ -10,7 +10,7 @@ Only a text that the reader types, and gates that were not sent, need Python.
 """
 
 from collections.abc import Callable, Mapping
-from numbers import Integral, Real
+from numbers import Real
 from typing import NamedTuple
 
 import numpy as np
@@ -18,7 +18,8 @@ import traitlets
 from matplotlib.font_manager import findfont, get_font
 
 from lecture_utils.visual.style import MAGNITUDE, MONO, SIGNED, described, picture
-from lecture_utils.visual.widgets.base import LectureWidget, bundle, numbers, pack, unpack
+from lecture_utils.visual.widgets import checks
+from lecture_utils.visual.widgets.base import LectureWidget, attempt, bundle, numbers, pack, unpack
 
 LONGEST, LONGEST_TYPED = 4000, 2000
 MOST_CELLS = 1024
@@ -101,7 +102,9 @@ class CellExplorer(LectureWidget):
     one_scale = traitlets.Bool(False).tag(sync=True)
     typed = traitlets.Unicode().tag(sync=True)
     own = traitlets.Dict().tag(sync=True)
-    """As `given`, of the typed text; {"text": …, "error": …} if it could not be read."""
+    """As `given`, of the last typed text that could be read."""
+    refused = traitlets.Dict().tag(sync=True)
+    """{"text": …, "error": …} if the typed text could not be read; `own` stays as it was."""
     own_shown = traitlets.Bool(False).tag(sync=True)
     gates_wanted = traitlets.Dict().tag(sync=True)
     """{"cell": …, "text": …}, from the browser; `gates_sent` answers it."""
@@ -114,11 +117,14 @@ class CellExplorer(LectureWidget):
         cells = _checked_cells(cells, T)
         C = cells.shape[1]
         ranked = [_checked_found(f"ranked[{k}]", found, C) for k, found in enumerate(ranked)]
-        _check_functions(gates_of=gates_of, read=read)
+        checks.function("gates_of", gates_of)
+        checks.function("read", read)
         for what, value in (("name", name), ("title", title)):
             if not isinstance(value, str) or len(value) > 80:
                 raise ValueError(f"{what} is {value!r}: give a text of at most 80 characters")
-        cell = (ranked[0].cell if ranked else 0) if cell is None else _checked_cell("cell", cell, C)
+        if cell is None:
+            cell = ranked[0].cell if ranked else 0
+        cell = checks.whole_number("cell", cell, 0, C - 1)
         given = _packed_text(text, cells, predicted, {} if features is None else features)
         known = [found.feature for found in ranked if found.cell == cell]
         # Before the traits: their checks ask for these.
@@ -144,7 +150,7 @@ class CellExplorer(LectureWidget):
         return self._shown()["cells"]["shape"][1]
 
     def _shown(self) -> dict:
-        return self.own if self.own_shown and "cells" in self.own else self.given
+        return self.own if self.own_shown and self.own else self.given
 
     # ---- what the browser may change -------------------------------------------------------------
 
@@ -161,42 +167,45 @@ class CellExplorer(LectureWidget):
         return [[int(start), int(end)] for start, end in proposal["value"]
                 if 0 <= start < end <= self._length()]
 
+    @traitlets.observe("own", "own_shown")
+    def _places_stay_inside(self, _):
+        self.at = self.at  # checked once more
+        self.spans = self.spans
+
     @traitlets.observe("typed")
     def _read_typed(self, _):
-        self._own_gates_of = None
-        self.own = self._own_reading(self.typed) if self.typed else {}
+        answer = attempt(lambda: self._own_reading(self.typed)) if self.typed else {}
+        if "error" in answer:
+            self.refused = {"text": self.typed} | answer
+        else:
+            self.refused = {}
+            self.own = answer
 
     def _own_reading(self, text: str) -> dict:
-        # Nobody would see a traceback raised here: the reader is told whatever went wrong.
-        try:
-            if self._read is None:
-                raise ValueError("this explorer reads no other text: it was made without read=")
-            _check_text("your text", text, LONGEST_TYPED)
-            reading = Reading(*self._read(text))
-            cells = _checked_cells(reading.cells, len(text), "the cells that read returned")
-            if cells.shape[1] != self._count():
-                raise ValueError(f"read returned {cells.shape[1]} cells: return the same "
-                                 f"{self._count()} as those of the given text")
-            _check_functions(gates=reading.gates)
-            packed = _packed_text(text, cells, reading.predicted, reading.features)
-            self._own_gates_of = reading.gates
-            return packed | {"gates": {}, "can_ask": reading.gates is not None}
-        except Exception as error:
-            return {"text": text, "error": _told(error)}
+        if self._read is None:
+            raise ValueError("this explorer reads no other text: it was made without read=")
+        _check_text("your text", text, LONGEST_TYPED)
+        reading = Reading(*self._read(text))
+        cells = _checked_cells(reading.cells, len(text), "the cells that read returned")
+        if cells.shape[1] != self._count():
+            raise ValueError(f"read returned {cells.shape[1]} cells: return the same "
+                             f"{self._count()} as those of the given text")
+        checks.function("gates", reading.gates)
+        packed = _packed_text(text, cells, reading.predicted, reading.features)
+        self._own_gates_of = reading.gates
+        return packed | {"gates": {}, "can_ask": reading.gates is not None}
 
     @traitlets.observe("gates_wanted")
     def _send_gates(self, _):
-        cell, text = self.gates_wanted["cell"], self.gates_wanted["text"]
-        gates_of = self._gates_of if text == self.given["text"] else self._own_gates_of
-        answer = {"cell": cell, "text": text}
-        try:
-            if gates_of is None:
-                raise ValueError("the gates of this text cannot be asked for")
-            cell = _checked_cell("cell", cell, self._count())
-            answer["gates"] = _packed_gate(f"the gates of cell {cell}", gates_of(cell), len(text))
-        except Exception as error:  # as above
-            answer["error"] = _told(error)
-        self.gates_sent = answer
+        self.gates_sent = self.gates_wanted | attempt(lambda: self._gates(**self.gates_wanted))
+
+    def _gates(self, cell: int, text: str) -> dict:
+        of_texts = {self.own.get("text"): self._own_gates_of, self.given["text"]: self._gates_of}
+        gates_of = of_texts.get(text)
+        if gates_of is None:
+            raise ValueError("the gates of this text cannot be asked for")
+        cell = checks.whole_number("cell", cell, 0, self._count() - 1)
+        return {"gates": _packed_gate(f"the gates of cell {cell}", gates_of(cell), len(text))}
 
     # ---- the still picture -----------------------------------------------------------------------
 
@@ -311,16 +320,6 @@ def _excerpt(text: str, at: int) -> list[tuple[int, int]]:
 # ---- checks -------------------------------------------------------------------------------------
 
 
-def _told(error: Exception) -> str:
-    return str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
-
-
-def _check_functions(**functions) -> None:
-    for name, function in functions.items():
-        if function is not None and not callable(function):
-            raise ValueError(f"{name} is {function!r}: give a function, or None")
-
-
 def _check_text(name: str, text, longest: int) -> None:
     if not isinstance(text, str) or not text:
         raise ValueError(f"{name} is {text!r}: give at least one character")
@@ -331,12 +330,8 @@ def _check_text(name: str, text, longest: int) -> None:
 def _finite(name: str, values, shape: tuple, letters: str) -> np.ndarray:
     """The array, if it has that shape (None: any length) and only finite numbers."""
     values = numbers(name, values)
-    fits = values.ndim == len(shape) and all(n in (None, m) for n, m in zip(shape, values.shape))
-    if not fits:
-        raise ValueError(f"{name} has shape {values.shape}: it must be {letters}")
-    if not np.isfinite(values).all():
-        where = np.argwhere(~np.isfinite(values))[0].tolist()
-        raise ValueError(f"{name} holds {values[tuple(where)]} at {where}: pass finite numbers")
+    checks.shape(name, values, shape, letters)
+    checks.refuse(name, values, ~np.isfinite(values), "pass finite numbers")
     return values
 
 
@@ -348,13 +343,6 @@ def _checked_cells(cells, T: int, name: str = "cells") -> np.ndarray:
     return cells
 
 
-def _checked_cell(name: str, cell, C: int) -> int:
-    if not isinstance(cell, Integral) or not 0 <= cell < C:
-        raise ValueError(f"{name} is {cell!r}: choose a whole number from 0 to {C - 1}, for the "
-                         f"{C} cells")
-    return int(cell)
-
-
 def _checked_found(here: str, found, C: int) -> Found:
     try:
         found = Found(*found)
@@ -362,7 +350,7 @@ def _checked_found(here: str, found, C: int) -> Found:
         raise ValueError(f"{here} is {found!r}: give Found(feature, cell, score, kind, direction, "
                          "control)") from error
     _check_feature_name(f"{here}.feature", found.feature)
-    cell = _checked_cell(f"{here}.cell", found.cell, C)
+    cell = checks.whole_number(f"{here}.cell", found.cell, 0, C - 1)
     if found.kind not in ("AUC", "r"):
         raise ValueError(f"{here}.kind is {found.kind!r}: write 'AUC' or 'r'")
     low = 0.5 if found.kind == "AUC" else 0.0
@@ -421,8 +409,7 @@ def _packed_predicted(predicted, T: int) -> dict:
 
 
 def _packed_features(features, T: int) -> list[dict]:
-    if not isinstance(features, Mapping):
-        raise ValueError(f"features is a {type(features).__name__}: give a dict, name -> (T,)")
+    checks.mapping("features", features, "name -> (T,)")
     packed = []
     for name, values in features.items():
         _check_feature_name("a feature", name)
@@ -435,30 +422,24 @@ def _packed_features(features, T: int) -> list[dict]:
 
 def _packed_gate(here: str, values, T: int) -> dict:
     values = _finite(here, values, (T, 3), f"(T, 3) = ({T}, 3), with i, f and o")
-    if ((values < 0) | (values > 1)).any():
-        t = int(np.argwhere((values < 0) | (values > 1))[0, 0])
-        raise ValueError(f"{here} holds {values[t].tolist()} at character {t}: gates lie from 0 "
-                         "to 1")
+    checks.refuse(here, values, (values < 0) | (values > 1), "gates lie from 0 to 1")
     return pack(values.T, "uint8")
 
 
 def _packed_gates(gates, T: int, C: int) -> dict:
-    if not isinstance(gates, Mapping):
-        raise ValueError(f"gates is a {type(gates).__name__}: give a dict, cell -> (T, 3)")
+    checks.mapping("gates", gates, "cell -> (T, 3)")
     if len(gates) > WITH_GATES:
         raise ValueError(f"gates has {len(gates)} cells: give at most {WITH_GATES}, and gates_of "
                          "for the others")
-    return {str(_checked_cell("a cell of gates", cell, C)): _packed_gate(f"gates[{cell}]", one, T)
-            for cell, one in gates.items()}
+    return {str(checks.whole_number("a cell of gates", cell, 0, C - 1)):
+            _packed_gate(f"gates[{cell}]", one, T) for cell, one in gates.items()}
 
 
 def _packed_contexts(contexts, C: int) -> dict:
-    if not isinstance(contexts, Mapping):
-        raise ValueError(f"contexts is a {type(contexts).__name__}: give a dict, cell -> list of "
-                         "Context")
+    checks.mapping("contexts", contexts, "cell -> list of Context")
     packed = {}
     for cell, pieces in contexts.items():
-        cell = _checked_cell("a cell of contexts", cell, C)
+        cell = checks.whole_number("a cell of contexts", cell, 0, C - 1)
         packed[str(cell)] = [_packed_context(f"contexts[{cell}][{k}]", piece)
                              for k, piece in enumerate(pieces)]
     return packed
@@ -472,6 +453,5 @@ def _packed_context(here: str, piece) -> dict:
     _check_text(f"{here}.text", piece.text, 120)
     n = len(piece.text)
     values = _finite(f"{here}.values", piece.values, (n,), f"({n},), one value per character")
-    if not isinstance(piece.at, Integral) or not 0 <= piece.at < n:
-        raise ValueError(f"{here}.at is {piece.at!r}: it is a place in its text, 0 to {n - 1}")
-    return {"text": piece.text, "values": pack(values), "at": int(piece.at)}
+    return {"text": piece.text, "values": pack(values),
+            "at": checks.whole_number(f"{here}.at", piece.at, 0, n - 1)}

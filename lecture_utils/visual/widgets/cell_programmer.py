@@ -17,6 +17,7 @@ import numpy as np
 import traitlets
 
 from lecture_utils.visual.style import COLOURS, described, picture
+from lecture_utils.visual.widgets import checks
 from lecture_utils.visual.widgets.base import LectureWidget, bundle, numbers, pack, sigmoid, unpack
 
 DEFAULTS = {"b_i": 0.0, "w_i": 0.0, "b_f": 0.0, "w_f": 0.0, "w_g": 1.0, "b_o": 0.0}
@@ -147,17 +148,8 @@ class CellProgrammer(LectureWidget):
 
 def _numbers(name: str, values) -> np.ndarray:
     values = numbers(name, values)
-    if values.ndim != 2:
-        raise ValueError(f"{name} has shape {values.shape}: it must be (N, T), one row per "
-                         "sequence")
+    checks.shape(name, values, (None, None), "(N, T), one row per sequence")
     return values
-
-
-def _refuse(name: str, values, wrong, remedy: str) -> None:
-    """Name the first value that is wrong, and where it is."""
-    if wrong.any():
-        n, t = np.argwhere(wrong)[0].tolist()
-        raise ValueError(f"{name} holds {values[n, t]:g} at [{n}, {t}]: {remedy}")
 
 
 def _checked_sequences(values, markers) -> tuple[np.ndarray, np.ndarray]:
@@ -171,13 +163,14 @@ def _checked_sequences(values, markers) -> tuple[np.ndarray, np.ndarray]:
     if not SHORTEST <= T <= LONGEST:
         raise ValueError(f"values has T = {T} steps: the widget takes {SHORTEST} to {LONGEST}")
     # "Not inside" rather than "outside", so that nan is caught too.
-    _refuse("values", values, ~(np.abs(values) <= 1), "the signal lies in [-1, 1], so scale it")
-    _refuse("markers", markers, ~np.isin(markers, (0, 1)), "write 1 at a mark, else 0")
+    outside = ~(np.abs(values) <= 1)
+    checks.refuse("values", values, outside, "the signal lies in [-1, 1], so scale it")
+    checks.refuse("markers", markers, ~np.isin(markers, (0, 1)), "write 1 at a mark, else 0")
     if not markers[:, 0].all():
         raise ValueError(f"sequence {int(markers[:, 0].argmin())} is not marked at its first step, "
                          "so that it has no target there: set markers[:, 0] = 1")
-    _refuse("values", values, (markers == 1) & (values == 0),
-            "a marked value needs a sign to be held, so draw another one")
+    checks.refuse("values", values, (markers == 1) & (values == 0),
+                  "a marked value needs a sign to be held, so draw another one")
     return values, markers
 
 

@@ -4,7 +4,7 @@ Equations are lines such as `c_t = f_t * c_{t-1} + i_t * g_t`; `cell_graph` says
 With inputs as wide as the state, a cell of H units has squares H^2 + vectors H weights. T steps.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from numbers import Integral
 from typing import NamedTuple
 
@@ -16,7 +16,8 @@ from matplotlib.ticker import NullLocator
 
 from lecture_utils.visual.cell_graph import Layout, lay_out, letters, read_cell
 from lecture_utils.visual.style import SERIES, described, picture
-from lecture_utils.visual.widgets.base import LectureWidget, bundle, numbers, pack, unpack
+from lecture_utils.visual.widgets import checks
+from lecture_utils.visual.widgets.base import LectureWidget, bundle, counted, numbers, pack, unpack
 
 LARGEST = 512
 MOST = 40
@@ -54,13 +55,11 @@ class CellWiring(LectureWidget):
 
     def __init__(self, cells, left="LSTM", right="GRU", hidden_size=32):
         cells = _checked_cells(cells)
-        if not isinstance(hidden_size, Integral) or not 1 <= hidden_size <= LARGEST:
-            raise ValueError(f"hidden_size is {hidden_size!r}: choose a whole number from 1 to "
-                             f"{LARGEST}")
+        hidden_size = checks.whole_number("hidden_size", hidden_size, 1, LARGEST)
         names = [cell["name"] for cell in cells]
         for side in (left, right):
             _check_name(side, names)
-        super().__init__(cells=cells, left=left, right=right, hidden_size=int(hidden_size))
+        super().__init__(cells=cells, left=left, right=right, hidden_size=hidden_size)
 
     def __repr__(self):
         counts = " and ".join(f"{self.parameters(name):,}" for name in (self.left, self.right))
@@ -138,16 +137,12 @@ class CellWiring(LectureWidget):
         steps = cell["gradient"]["shape"][0] - 1
         matrices = sum(edge["matrix"] for edge in cell["routes"])
         far = (f"stays above 1 % for all {steps} steps" if k is None
-               else f"falls to 1 % after {_counted(k, 'step')}")
-        return (f"{name}: {_counted(len(cell['lines']), 'equation')}, "
+               else f"falls to 1 % after {counted(k, 'step')}")
+        return (f"{name}: {counted(len(cell['lines']), 'equation')}, "
                 f"{len(self.differing(name, other))} of them not in {other}; "
-                f"{_counted(matrices, 'use')} of a quantity through a matrix; "
+                f"{counted(matrices, 'use')} of a quantity through a matrix; "
                 f"{self._road_in_words(cell)}; {self.parameters(name):,} weights at H = "
                 f"{self.hidden_size}; a gradient {far}.")
-
-
-def _counted(count: int, thing: str) -> str:
-    return f"{count} {thing}{'' if count == 1 else 's'}"
 
 
 # ---- the wiring on paper ------------------------------------------------------------------------
@@ -201,8 +196,7 @@ def _check_name(name, names) -> None:
 
 
 def _checked_cells(cells) -> list[dict]:
-    if not isinstance(cells, Mapping):
-        raise ValueError(f"cells is a {type(cells).__name__}: give a dict, name -> Wiring")
+    checks.mapping("cells", cells, "name -> Wiring")
     if not 1 <= len(cells) <= MOST:
         raise ValueError(f"cells has {len(cells)} entries: give 1 to {MOST}")
     return [_checked_cell(name, wiring) for name, wiring in cells.items()]
@@ -210,8 +204,7 @@ def _checked_cells(cells) -> list[dict]:
 
 def _checked_cell(name, wiring) -> dict:
     """What the browser needs of a cell."""
-    if not isinstance(name, str) or not 1 <= len(name) <= 32:
-        raise ValueError(f"{name!r} cannot name a cell: use a text of 1 to 32 characters")
+    checks.label(name, "a cell", 32)
     here = f"cells[{name!r}]"
     try:
         wiring = Wiring(*wiring)

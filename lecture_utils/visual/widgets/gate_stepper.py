@@ -9,13 +9,20 @@
 x_t is one-hot, h_0 = c_0 = 0, t runs from 1 to T. H hidden units, V characters.
 """
 
-from numbers import Integral
-
 import numpy as np
 import traitlets
 
 from lecture_utils.visual.style import COLOURS, MONO, SIGNED, described, picture
-from lecture_utils.visual.widgets.base import LectureWidget, bundle, numbers, pack, sigmoid, unpack
+from lecture_utils.visual.widgets import checks
+from lecture_utils.visual.widgets.base import (
+    LectureWidget,
+    bundle,
+    counted,
+    numbers,
+    pack,
+    sigmoid,
+    unpack,
+)
 
 LARGEST = 64
 LONGEST = 120
@@ -53,17 +60,14 @@ class GateStepper(LectureWidget):
         H = len(W) // 4
         _check_text(text, alphabet)
         readout = {} if readout is None else _checked_readout(readout, H)
-        if not isinstance(unit, Integral) or not 0 <= unit < H:
-            raise ValueError(f"unit is {unit!r}: choose a whole number from 0 to {H - 1}, for the "
-                             f"{H} hidden units of W")
         super().__init__(
             weights={"W": _packed(W), "b": _packed(b)}, readout=readout,
-            alphabet=alphabet, text=text, unit=int(unit),
+            alphabet=alphabet, text=text, unit=checks.whole_number("unit", unit, 0, H - 1),
         )
 
     def __repr__(self):
-        return (f"GateStepper({_counted(self._units(), 'unit')}, "
-                f"{_counted(len(self.text), 'character')}, unit {self.unit})")
+        return (f"GateStepper({counted(self._units(), 'unit')}, "
+                f"{counted(len(self.text), 'character')}, unit {self.unit})")
 
     @traitlets.validate("text")
     def _text_fits(self, proposal):
@@ -157,10 +161,6 @@ def _span(values) -> str:
     return f"{values.mean():.2f} on average ({values.min():.2f} to {values.max():.2f})"
 
 
-def _counted(count: int, thing: str) -> str:
-    return f"{count} {thing}{'' if count == 1 else 's'}"
-
-
 def _packed(array) -> dict:
     """In half the bytes where nothing is lost by it: weights are mostly trained in float32."""
     exact = (array == array.astype(np.float32)).all()
@@ -170,10 +170,7 @@ def _packed(array) -> dict:
 def _numbers(name: str, values) -> np.ndarray:
     values = numbers(name, values)
     wrong = ~(np.abs(values) <= STEEPEST)  # true for nan as well
-    if wrong.any():
-        where = np.argwhere(wrong)[0].tolist()
-        raise ValueError(f"{name} holds {values[tuple(where)]} at {where}: pass finite numbers, "
-                         f"at most {STEEPEST:g} in size")
+    checks.refuse(name, values, wrong, f"pass finite numbers, at most {STEEPEST:g} in size")
     return values
 
 
@@ -192,14 +189,12 @@ def _check_alphabet(alphabet) -> None:
 def _checked_weights(W, b, V: int) -> tuple[np.ndarray, np.ndarray]:
     W, b = _numbers("W", W), _numbers("b", b)
     H = len(W) // 4 if W.ndim == 2 else 0
-    if W.ndim != 2 or W.shape != (4 * H, H + V):
-        raise ValueError(f"W has shape {W.shape}: it must be (4H, H + V), gates i, f, o, g one "
-                         f"below the other, with V = {V} from the alphabet")
+    checks.shape("W", W, (4 * H, H + V), "(4H, H + V), gates i, f, o, g one below the other, with "
+                 f"V = {V} from the alphabet")
     if not 1 <= H <= LARGEST:
         raise ValueError(f"W has H = {H} hidden units: the widget shows 1 to {LARGEST}")
-    if b.shape != (4 * H,):
-        raise ValueError(f"b has shape {b.shape}: it must be (4H,) = ({4 * H},), as W has H = {H}; "
-                         "add PyTorch's two biases")
+    checks.shape("b", b, (4 * H,),
+                 f"(4H,) = ({4 * H},), as W has H = {H}; add PyTorch's two biases")
     return W, b
 
 
@@ -213,12 +208,10 @@ def _checked_readout(readout, H: int) -> dict:
     if not 1 <= V <= SYMBOLS:
         raise ValueError(f"readout has {V} names: give 1 to {SYMBOLS}, one per symbol")
     for name in names:
-        if not isinstance(name, str) or not 1 <= len(name) <= 8:
-            raise ValueError(f"{name!r} cannot name a symbol: use a text of 1 to 8 characters")
+        checks.label(name, "a symbol", 8)
     for what, array, shape in (("W_hy", W, (V, H)), ("b_y", b, (V,))):
-        if array.shape != shape:
-            raise ValueError(f"{what} of the readout has shape {array.shape}: it must be {shape}, "
-                             f"for {V} names and H = {H} hidden units")
+        checks.shape(f"{what} of the readout", array, shape,
+                     f"{shape}, for {V} names and H = {H} hidden units")
     return {"W": _packed(W), "b": _packed(b), "names": names}
 
 

@@ -9,7 +9,6 @@ a non-linearity, h (1 - h) for the sigmoid. k runs from 0 to T; H hidden units.
 """
 
 import math
-from collections.abc import Mapping
 from numbers import Integral, Real
 
 import numpy as np
@@ -17,6 +16,7 @@ import traitlets
 from matplotlib.ticker import MultipleLocator
 
 from lecture_utils.visual.style import COLOURS, MAGNITUDE, described, picture
+from lecture_utils.visual.widgets import checks
 from lecture_utils.visual.widgets.base import LectureWidget, bundle, numbers, pack, sigmoid, unpack
 
 GAMMA = {"tanh": 1.0, "none": 1.0, "sigmoid": 0.25}
@@ -59,9 +59,8 @@ class GradientFlow(LectureWidget):
         names, stacked = _checked_matrices(matrices)
         seeds, H = stacked.shape[1:3]
         inputs = _numbers("inputs", inputs)
-        if inputs.ndim != 3 or inputs.shape[::2] != (seeds, H):
-            raise ValueError(f"inputs has shape {inputs.shape}: it must be (seeds, T_max, H) with "
-                             f"seeds = {seeds} and H = {H} from matrices")
+        checks.shape("inputs", inputs, (seeds, None, H),
+                     f"(seeds, T_max, H) with seeds = {seeds} and H = {H} from matrices")
         T_max = inputs.shape[1]
         if not SHORTEST <= T_max <= LONGEST:
             raise ValueError(f"inputs has T_max = {T_max} steps: the widget takes {SHORTEST} to "
@@ -212,24 +211,18 @@ def _log10(values):
 
 def _numbers(name: str, values) -> np.ndarray:
     values = numbers(name, values)
-    if not np.isfinite(values).all():
-        where = np.argwhere(~np.isfinite(values))[0].tolist()
-        raise ValueError(f"{name} holds {values[tuple(where)]} at {where}: pass finite numbers "
-                         "only")
+    checks.refuse(name, values, ~np.isfinite(values), "pass finite numbers only")
     return values
 
 
 def _checked_matrices(matrices) -> tuple[list[str], np.ndarray]:
     """The names, and all matrices as one array (names, seeds, H, H)."""
-    if not isinstance(matrices, Mapping):
-        raise ValueError(f"matrices is a {type(matrices).__name__}: give a dict, name -> array of "
-                         "shape (seeds, H, H)")
+    checks.mapping("matrices", matrices, "name -> array of shape (seeds, H, H)")
     if not 1 <= len(matrices) <= MATRICES:
         raise ValueError(f"matrices has {len(matrices)} entries: give 1 to {MATRICES}")
     arrays = {}
     for name, values in matrices.items():
-        if not isinstance(name, str) or not 1 <= len(name) <= 32:
-            raise ValueError(f"{name!r} cannot name a matrix: use a text of 1 to 32 characters")
+        checks.label(name, "a matrix", 32)
         array = arrays[name] = _numbers(f"matrices[{name!r}]", values)
         if array.ndim != 3 or array.shape[1] != array.shape[2] or not len(array):
             raise ValueError(f"matrices[{name!r}] has shape {array.shape}: it must be (seeds, H, "
@@ -247,9 +240,8 @@ def _checked_matrices(matrices) -> tuple[list[str], np.ndarray]:
 def _directions(gradients, seeds: int, H: int) -> np.ndarray:
     """The gradients, each made 1 long."""
     gradients = _numbers("gradients", gradients)
-    if gradients.shape != (seeds, H):
-        raise ValueError(f"gradients has shape {gradients.shape}: it must be (seeds, H) = "
-                         f"({seeds}, {H}), as in matrices")
+    checks.shape("gradients", gradients, (seeds, H),
+                 f"(seeds, H) = ({seeds}, {H}), as in matrices")
     lengths = _lengths(gradients)
     if not lengths.all():
         raise ValueError(f"gradients[{lengths.argmin()}] is zero: it has no direction, and nothing "

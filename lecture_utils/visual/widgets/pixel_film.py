@@ -9,7 +9,6 @@ B images, H height, W width, K levels; pixels in raster order, d = 0, ..., H W -
 """
 
 from collections.abc import Sequence
-from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +18,8 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from lecture_utils.visual.style import COLOURS, described, picture
-from lecture_utils.visual.widgets.base import LectureWidget, bundle, numbers, pack, unpack
+from lecture_utils.visual.widgets import checks
+from lecture_utils.visual.widgets.base import LectureWidget, attempt, bundle, numbers, pack, unpack
 
 LARGEST = 32
 MOST_LEVELS = 32
@@ -85,31 +85,26 @@ class PixelFilm(LectureWidget):
         if not (2 <= H <= LARGEST and 2 <= W <= LARGEST):
             raise ValueError(f"images are {H} x {W}: the film shows 2 to {LARGEST} rows and "
                              "columns, so crop them")
-        if p.shape[:2] != (B, H * W):
-            raise ValueError(f"p has shape {p.shape}: it must be ({B}, {H * W}, K), one "
-                             "distribution for each pixel of each image")
+        checks.shape("p", p, (B, H * W, None),
+                     f"({B}, {H * W}, K), one distribution for each pixel of each image")
         samples = _packed_run("p", images, p)
         if uniforms is not None:
             samples["uniforms"] = pack(_checked_uniforms(uniforms, images, p), "float64")
         if real is not None:
             real = _checked_levels("real", real, K, (None, H, W))
-            if len(real) > MOST_IMAGES:
-                raise ValueError(f"real holds {len(real)} images: give at most {MOST_IMAGES}")
-        if complete is not None and not callable(complete):
-            raise ValueError(f"complete is {complete!r}: give a function, or None")
-        if not isinstance(chosen, Integral) or not 0 <= chosen < B:
-            raise ValueError(f"chosen is {chosen!r}: choose a whole number from 0 to {B - 1}")
+            if not 1 <= len(real) <= MOST_IMAGES:
+                raise ValueError(f"real holds {len(real)} images: give 1 to {MOST_IMAGES}")
+        checks.function("complete", complete)
+        chosen = checks.whole_number("chosen", chosen, 0, B - 1)
         if step is None:  # where, in the lower half, the model was least sure
             unsure = _entropy(p[chosen])
             step = H * W // 2 + 1 + int(unsure[H * W // 2:].argmax())
-        if not isinstance(step, Integral) or not 1 <= step <= H * W:
-            raise ValueError(f"step is {step!r}: choose a whole number from 1 to {H * W}")
         self._complete = None  # what is set here asks for no completion
         drawing = images[0] if real is None else real[0]
         super().__init__(
             samples=samples, real={} if real is None else pack(real, "uint8"),
             examples=_packed_examples(examples, H, W, K), can_complete=complete is not None,
-            chosen=int(chosen), step=int(step),
+            chosen=chosen, step=checks.whole_number("step", step, 1, H * W),
             board={"levels": drawing.ravel().tolist(), "rows": H // 2, "seed": 0},
         )
         self._complete = complete
@@ -159,12 +154,7 @@ class PixelFilm(LectureWidget):
     def _complete_board(self, _):
         if self._complete is None:
             return
-        # Nobody would see a traceback raised here: the reader is told whatever went wrong.
-        try:
-            answer = self._completion(**self.board)
-        except Exception as error:
-            kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
-            answer = {"error": f"{kind}{error}"}
+        answer = attempt(lambda: self._completion(**self.board))
         self.completed = {"board": self.board} | answer
 
     def _completion(self, levels: list, rows: int, seed: int) -> dict:
@@ -264,22 +254,18 @@ def _entropy(p: np.ndarray) -> np.ndarray:
 
 
 def _shaped(name: str, values, shape: tuple, remedy: str) -> np.ndarray:
-    """The array, if it has that shape (None: any length) and is not empty."""
+    """The array, if it has that shape (None: any length)."""
     values = numbers(name, values)
-    fits = values.ndim == len(shape) and all(n in (None, m) for n, m in zip(shape, values.shape))
-    if not fits or values.size == 0:
-        wanted = ", ".join("any" if n is None else str(n) for n in shape)
-        raise ValueError(f"{name} has shape {values.shape}, not ({wanted}): {remedy}")
+    wanted = ", ".join("any" if n is None else str(n) for n in shape)
+    checks.shape(name, values, shape, f"({wanted}); {remedy}")
     return values
 
 
 def _checked_levels(name: str, levels, K: int, shape: tuple) -> np.ndarray:
     levels = _shaped(name, levels, shape, "of one channel (N, 1, H, W) give images[:, 0]")
+    # "Not inside" rather than "outside", so that nan is caught too.
     wrong = ~((levels >= 0) & (levels < K) & (levels == np.rint(levels)))
-    if wrong.any():
-        where = np.argwhere(wrong)[0].tolist()
-        raise ValueError(f"{name} holds {levels[tuple(where)]:g} at {where}: give whole numbers "
-                         f"from 0 to {K - 1}")
+    checks.refuse(name, levels, wrong, f"give whole numbers from 0 to {K - 1}")
     return levels.astype(int)
 
 

@@ -18,7 +18,8 @@ from matplotlib.colors import to_rgba
 from matplotlib.patches import Rectangle
 
 from lecture_utils.visual.style import COLOURS, MAGNITUDE, described, picture
-from lecture_utils.visual.widgets.base import LectureWidget, bundle, numbers, pack, unpack
+from lecture_utils.visual.widgets import checks
+from lecture_utils.visual.widgets.base import LectureWidget, bundle, counted, numbers, pack, unpack
 
 MOST_MODELS = 4
 LARGEST = 16
@@ -73,8 +74,8 @@ class PixelSight(LectureWidget):
         super().__init__(
             models=models, may_see=pack(may_see, "uint8"), size=[H, W],
             depth=int(depths[-1] if depth is None else depth),
-            row=_checked_place("row", row, H, 2 * H // 3),
-            column=_checked_place("column", column, W, W // 3),
+            row=checks.whole_number("row", 2 * H // 3 if row is None else row, 0, H - 1),
+            column=checks.whole_number("column", W // 3 if column is None else column, 0, W - 1),
         )
 
     def __repr__(self):
@@ -128,7 +129,7 @@ class PixelSight(LectureWidget):
             depth, codes = self._shown(name)
             _draw(ax, codes, self._row_of(self.may_see) > 0, (self.row, self.column))
             write(x, tall - 0.22, name, fontsize=11, fontweight="bold")
-            write(x, tall - 0.43, _layers(depth), fontsize=8.5, color="#5a6570")
+            write(x, tall - 0.43, counted(depth, "layer"), fontsize=8.5, color="#5a6570")
             count = self.count(name)
             write(x, 0.74, f"sees {count.sees} of {count.may_see}, blind to {count.blind}",
                   fontsize=9)
@@ -155,12 +156,8 @@ class PixelSight(LectureWidget):
     def _in_words(self, name: str) -> str:
         count, depth = self.count(name), self._shown(name)[0]
         leaks = f", leaks from {count.leaks} that it must not see" if count.leaks else ""
-        return (f"{name}, {_layers(depth)}: sees {count.sees} of {count.may_see}, blind to "
-                f"{count.blind}{leaks}.")
-
-
-def _layers(depth: int) -> str:
-    return f"{depth} layer{'' if depth == 1 else 's'}"
+        return (f"{name}, {counted(depth, 'layer')}: sees {count.sees} of {count.may_see}, blind "
+                f"to {count.blind}{leaks}.")
 
 
 def _draw(ax, codes: np.ndarray, may: np.ndarray, place: tuple[int, int]) -> None:
@@ -205,15 +202,12 @@ def _coded(sight: np.ndarray) -> np.ndarray:
 
 
 def _checked_sights(sights) -> tuple[dict[str, dict[int, np.ndarray]], tuple[int, int]]:
-    if not isinstance(sights, Mapping):
-        raise ValueError(f"sights is a {type(sights).__name__}: give a dict, name -> number of "
-                         "layers -> (H, W, H, W)")
+    checks.mapping("sights", sights, "name -> number of layers -> (H, W, H, W)")
     if not 1 <= len(sights) <= MOST_MODELS:
         raise ValueError(f"sights has {len(sights)} models: give 1 to {MOST_MODELS}")
     size, checked = None, {}
     for name, by_depth in sights.items():
-        if not isinstance(name, str) or not 1 <= len(name) <= 32:
-            raise ValueError(f"{name!r} cannot name a model: use a text of 1 to 32 characters")
+        checks.label(name, "a model", 32)
         if not isinstance(by_depth, Mapping) or not by_depth:
             raise ValueError(f"sights[{name!r}] is not a dict with entries: give number of layers "
                              "-> (H, W, H, W), as {2: array}")
@@ -227,11 +221,8 @@ def _checked_sights(sights) -> tuple[dict[str, dict[int, np.ndarray]], tuple[int
             if sight.shape != size * 2:
                 raise ValueError(f"{here} has shape {sight.shape}, the first one {size * 2}: "
                                  "measure all on images of one size")
-            wrong = ~(np.isfinite(sight) & (sight >= 0))
-            if wrong.any():
-                where = tuple(np.argwhere(wrong)[0].tolist())
-                raise ValueError(f"{here} holds {sight[where]} at {list(where)}: pass the sizes of "
-                                 "derivatives, finite and not below 0")
+            checks.refuse(here, sight, ~(np.isfinite(sight) & (sight >= 0)),
+                          "pass the sizes of derivatives, finite and not below 0")
             checked[name][int(depth)] = sight
     return checked, size
 
@@ -249,19 +240,8 @@ def _checked_size(here: str, sight: np.ndarray) -> tuple[int, int]:
 
 def _checked_may_see(may_see, H: int, W: int) -> np.ndarray:
     may_see = numbers("may_see", may_see)
-    if may_see.shape != (H, W, H, W):
-        raise ValueError(f"may_see has shape {may_see.shape}: it must be that of the sights, "
-                         f"{(H, W, H, W)}")
-    if not np.isin(may_see, (0, 1)).all():
-        raise ValueError("may_see holds numbers other than 0 and 1: give truths")
+    checks.shape("may_see", may_see, (H, W, H, W), f"{(H, W, H, W)}, as the sights are")
+    checks.refuse("may_see", may_see, ~np.isin(may_see, (0, 1)), "give truths, or 0 and 1")
     if not may_see.any():
         raise ValueError("may_see is 0 everywhere: then there is nothing to see")
     return may_see.reshape(H * W, H * W)
-
-
-def _checked_place(name: str, place, length: int, usual: int) -> int:
-    if place is None:
-        return usual
-    if not isinstance(place, Integral) or not 0 <= place < length:
-        raise ValueError(f"{name} is {place!r}: choose a whole number from 0 to {length - 1}")
-    return int(place)

@@ -12,7 +12,8 @@ import traitlets
 from matplotlib.patches import Rectangle
 
 from lecture_utils.visual.style import COLOURS, MAGNITUDE, described, heat, picture
-from lecture_utils.visual.widgets.base import LectureWidget, bundle, pack, unpack
+from lecture_utils.visual.widgets import checks
+from lecture_utils.visual.widgets.base import LectureWidget, bundle, numbers, pack, unpack
 
 NAMES = ("W_xh", "W_hh", "W_hy", "b_h", "b_y")
 LARGEST = 8
@@ -145,19 +146,17 @@ def _checked_weights(arrays: dict, alphabet: str) -> dict[str, np.ndarray]:
         raise ValueError(f"alphabet is {alphabet!r}: give 2 to {LARGEST} different characters")
     if "?" in alphabet:
         raise ValueError("alphabet contains '?', which marks an unknown target: leave it out")
-    arrays = {name: np.array(array, dtype=float) for name, array in arrays.items()}
-    if arrays["W_hh"].ndim != 2:
-        raise ValueError(f"W_hh has shape {arrays['W_hh'].shape}: it must be (H, H)")
+    arrays = {name: numbers(name, array) for name, array in arrays.items()}
+    checks.shape("W_hh", arrays["W_hh"], (None, None), "(H, H)")
     H, V = arrays["W_hh"].shape[0], len(alphabet)
     if not 1 <= H <= LARGEST:
         raise ValueError(f"W_hh has {H} hidden units: the stepper shows 1 to {LARGEST}")
     shapes = {"W_xh": (H, V), "W_hh": (H, H), "W_hy": (V, H), "b_h": (H,), "b_y": (V,)}
     for name, shape in shapes.items():
-        if arrays[name].shape != shape:
-            raise ValueError(f"{name} has shape {arrays[name].shape}, expected {shape}: H = {H} "
-                             f"from W_hh, V = {V} from the alphabet {alphabet!r}")
-        if not np.isfinite(arrays[name]).all():
-            raise ValueError(f"{name} holds values that are not finite: train with a smaller step")
+        checks.shape(name, arrays[name], shape, f"{shape}, with H = {H} from W_hh and V = {V} from "
+                     f"the alphabet {alphabet!r}")
+        infinite = ~np.isfinite(arrays[name])
+        checks.refuse(name, arrays[name], infinite, "train with a smaller step")
     return arrays
 
 
