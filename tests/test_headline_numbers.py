@@ -482,8 +482,8 @@ def test_the_table_of_the_pixel_models():
     for row in rows_of("pixel_models"):
         weights, seconds, train, test = numbers(
             SEVEN,
-            rf"(?<!gated\x20){row['model']} {NUMBER} weights {NUMBER} s per epoch bits per dimension: "
-            rf"training {NUMBER}, test {NUMBER}",
+            rf"(?<!gated\x20){row['model']} {NUMBER} weights {NUMBER} s per epoch "
+            rf"bits per dimension: training {NUMBER}, test {NUMBER}",
         )
         assert weights == int(row["weights"])
         assert seconds == shown(float(row["seconds_per_epoch"]), 1)
