@@ -13,7 +13,7 @@ def shape(name: str, array: np.ndarray, wanted: tuple, in_words: str) -> None:
         raise ValueError(f"{name} has shape {array.shape}: it must be {in_words}")
 
 
-def refuse(name: str, array: np.ndarray, wrong: np.ndarray, remedy: str) -> None:
+def refuse(name: str, array: np.ndarray, wrong: np.ndarray | np.bool_, remedy: str) -> None:
     """Nothing is wrong with the array; else its first wrong value is named, with its place."""
     if wrong.any():
         where = np.argwhere(wrong)[0].tolist()
