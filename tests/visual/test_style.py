@@ -86,6 +86,6 @@ def test_tensors_are_packed_as_they_are():
 
 @pytest.mark.parametrize("kind", ["float32", "int8", "uint8"])
 def test_numbers_that_the_cast_makes_infinite_are_refused(kind):
-    with pytest.raises(ValueError, match=r"1e\+300 at \[1\]: pass numbers that are finite as float32"):
+    with pytest.raises(ValueError, match=r"1e\+300 at \[1\]: .* are finite as float32"):
         pack([1.0, 1e300], kind)
     assert unpack(pack([1e300], "float64")).tolist() == [1e300]
