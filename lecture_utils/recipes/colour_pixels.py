@@ -31,7 +31,7 @@ from lecture_utils.models.pixels import nats
 from lecture_utils.recipes._card import card
 from lecture_utils.recipes._command import Command
 from lecture_utils.recipes.char_lm import Diary, factor
-from lecture_utils.recipes.pixel_models import bits
+from lecture_utils.recipes.pixel_models import batches, bits
 from lecture_utils.runtime import seed
 from lecture_utils.training import checkpoints
 from lecture_utils.training.checkpoints import save, save_experiment
@@ -162,7 +162,7 @@ def main(argv: list[str]) -> None:
     features = options.features or FEATURES[options.model]
     model = MODELS[options.model](features=features, layers=options.layers)
     for step in fit(
-        model, _batches(parts["train"], options.batch), steps=options.updates, clip=1.0,
+        model, batches(parts["train"], options.batch), steps=options.updates, clip=1.0,
         loss=lambda model, images: nats(model(images).float(), images).mean() / images[0].numel(),
         optimizer=torch.optim.AdamW(model.parameters(), RATE, weight_decay=DECAY),
         schedule=partial(factor, steps=options.updates), save_to=kept, save_every=100,
@@ -194,17 +194,6 @@ def main(argv: list[str]) -> None:
     save_experiment(f"{output}_table", rows, about(metrics=metrics))
     save_experiment(f"{output}_training", entries, about(metrics=metrics))
     print(*(f"{name}: {value}" for name, value in metrics.items()), sep="\n")
-
-
-def _batches(images, size):
-    """Without end: whole batches, in a new order in each epoch."""
-    if size > len(images):
-        raise ValueError(f"--batch is {size}, and there are {len(images)} scenes: ask for more")
-    order = torch.Generator().manual_seed(1)
-    while True:
-        places = torch.randperm(len(images), generator=order)
-        for chosen in places[: len(images) // size * size].split(size):
-            yield images[chosen].long()
 
 
 def _baselines(parts):

@@ -17,6 +17,7 @@ nearest training image (Euclid, in levels), beside the same of the test images.
 """
 
 import copy
+from collections.abc import Iterator
 from functools import partial
 from time import process_time
 from typing import NamedTuple
@@ -90,6 +91,17 @@ def bits(model: nn.Module, images: Tensor) -> float:
     parts = (part.long().to(device) for part in images.split(64))
     total = sum(float(nats(model(part), part).double().sum()) for part in parts)
     return bits_per_dim(total / len(images), images[0].numel())
+
+
+def batches(images: Tensor, size: int) -> Iterator[Tensor]:
+    """Without end: whole batches, in a new order in each epoch, the same for each model."""
+    if size > len(images):
+        raise ValueError(f"--batch is {size}, and there are {len(images)} scenes: ask for more")
+    order = torch.Generator().manual_seed(1)
+    while True:
+        places = torch.randperm(len(images), generator=order)
+        for chosen in places[: len(images) // size * size].split(size):
+            yield images[chosen].long()
 
 
 def samples(model: nn.Module, count: int, side: int = SIDE, seed: int = 0) -> Tensor:
@@ -216,7 +228,7 @@ def _trained(name, parts, options, argv):
     seed(0)
     model, steps = MODELS[name](), _steps(parts, options)
     for step in fit(
-        model, _batches(parts["train"]), steps=steps, clip=1.0, device="cpu",
+        model, batches(parts["train"], BATCH), steps=steps, clip=1.0, device="cpu",
         loss=lambda model, images: nats(model(images), images).mean() / images[0].numel(),
         optimizer=torch.optim.AdamW(model.parameters(), RATE, weight_decay=DECAY),
         schedule=partial(factor, steps=steps),
@@ -232,14 +244,6 @@ def _trained(name, parts, options, argv):
                  seconds=seconds)  # fmt: skip
     save(_checkpoint(options.output, name), model, about, float16=True)
     return row
-
-
-def _batches(images):
-    """Without end: whole batches, in a new order in each epoch, the same for each model."""
-    order = torch.Generator().manual_seed(1)
-    while True:
-        places = torch.randperm(len(images), generator=order)
-        yield from images[places[: len(images) // BATCH * BATCH]].split(BATCH)
 
 
 def _distances(model, count, parts):

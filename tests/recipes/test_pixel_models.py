@@ -98,7 +98,7 @@ def test_only_one_writes_no_table_and_learns(tmp_path, capsys):
 
 def test_each_epoch_brings_each_image_once_in_a_new_order():
     images = torch.arange(70).view(70, 1, 1, 1)
-    batches, again = pixel_models._batches(images), pixel_models._batches(images)
+    batches, again = (pixel_models.batches(images, 32) for _ in range(2))
     epochs = [torch.cat([next(batches), next(batches)]).flatten().tolist() for _ in range(3)]
     assert all(len(set(epoch)) == 64 for epoch in epochs)
     assert epochs[0] != epochs[1] != epochs[2]
