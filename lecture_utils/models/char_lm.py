@@ -102,10 +102,10 @@ class Carried(nn.Module):
     def loss(self, chunk: Int[Tensor, "B T_and_1"]) -> Float[Tensor, ""]:
         """Mean cross-entropy in nats of characters 1 to T; the gradient stops before the chunk."""
         states = [cell.start(len(chunk)) for cell in self.model.stack.cells]  # for their form
-        states = [
-            tuple(getattr(self, f"state_{k}_{j}") for j in range(len(state)))
+        states = [  # cloned: the gradient needs them, and they are about to be overwritten
+            tuple(getattr(self, f"state_{k}_{j}").clone() for j in range(len(state)))
             if isinstance(state, tuple)
-            else getattr(self, f"state_{k}_0")
+            else getattr(self, f"state_{k}_0").clone()
             for k, state in enumerate(states)
         ]
         logits, ends = self.model(chunk[:, :-1], states)
