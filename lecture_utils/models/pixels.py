@@ -264,6 +264,25 @@ def sees(
     return total.mean(0)
 
 
+def sees_all(model: nn.Module, images: Int[Tensor, "B C H W"]) -> Float[Tensor, "numbers numbers"]:
+    """`sees` for all at once: at [d, e] how much number d depends on number e; exactly 0: not.
+
+    The D = C H W numbers of an image in the order of drawing. Needs room for D copies of the
+    images: for small ones.
+    """
+    check_images(images, model.channels, model.levels)
+    B, C, H, W = images.shape
+    D = C * H * W
+    x = scaled(images, model.levels, next(model.parameters())).repeat(D, 1, 1, 1).requires_grad_()
+    with torch.enable_grad():
+        logits = model.from_real(x).movedim(1, 3).reshape(D, B, D, model.levels)
+    own = logits.diagonal(dim1=0, dim2=2).sum(0)  # of copy d those of number d: one backward pass
+    total = torch.zeros_like(x)
+    for logit in own if own.requires_grad else ():
+        total += torch.autograd.grad(logit.sum(), x, retain_graph=True)[0].abs()
+    return total.view(D, B, C, H, W).mean(1).movedim(1, 3).flatten(1)
+
+
 def _check_place(c, i, j, C, H, W):
     if not (0 <= c < C and 0 <= i < H and 0 <= j < W):
         raise ValueError(
