@@ -124,13 +124,18 @@ def test_a_hard_score_is_that_among_what_is_hard_to_tell(tiny, monkeypatch):
     def watch(model, codes, names=("c",), **_):
         values = 0.1 * np.random.default_rng(0).standard_normal((len(codes), 12))
         values[:, 4] += plain
+        values[:, 7] += known["leading spaces"]
         return type("Watched", (), {"values": {"c": values.astype(np.float32)}})
 
     monkeypatch.setattr(hidden_cells, "watch", watch)
     monkeypatch.setattr(hidden_cells, "untrained", lambda corpus: CharLM(len(ALPHABET), 6))
-    rows, _ = hidden_cells.survey("code", 60_000, draws=19)
-    row = next(row for row in rows if row["feature"] == "inside a condition")
-    assert row["score"] > 0.7 and 0.4 < row["hard"] < 0.6
+    rows, counts = hidden_cells.survey("code", 60_000, draws=19)
+    of = {row["feature"]: row for row in rows}
+    condition, spaces = of["inside a condition"], of["leading spaces"]
+    assert condition["score"] > 0.7 and 0.4 < condition["hard"] < 0.6
+    assert spaces["cell"] == 7 and spaces["score"] > 0.99  # most spaces of code are leading ones,
+    assert 0.9 < spaces["from_character"] < 0.95  # so that this asks for no memory at any line
+    assert counts["trained, AUC 0.95 or r 0.8"] == 0
 
 
 def test_closing_marks_of_code_and_prose():
