@@ -41,6 +41,7 @@ from lecture_utils.models.pixels import (
     scaled,
 )
 from lecture_utils.models.recurrent import check_sizes
+from lecture_utils.trace import note
 
 
 def mask(
@@ -160,15 +161,13 @@ class ResidualBlock(nn.Module):
         return self.widen(torch.relu(h))
 
 
-class PixelNetwork(nn.Module):
-    """What the four networks share. Each has `channels`, `levels`, `first` and `from_real`."""
-
-    def forward(self, images: Int[Tensor, "B C H W"]) -> Float[Tensor, "B C H W K"]:
-        check_images(images, self.channels, self.levels)
-        return self.from_real(scaled(images, self.levels, self.first.weight))
+def from_levels(model: nn.Module, images: Int[Tensor, "B C H W"]) -> Float[Tensor, "B C H W K"]:
+    """`forward` of the four networks. Each has `channels`, `levels`, `first` and `from_real`."""
+    check_images(images, model.channels, model.levels)
+    return model.from_real(scaled(images, model.levels, model.first.weight))
 
 
-class PixelCNN(PixelNetwork):
+class PixelCNN(nn.Module):
     """Images (B, C, H, W), levels 0..K-1 -> logits (B, C, H, W, K), for any H and W.
 
     layers: residual blocks. The first convolution is first_kernel x first_kernel.
@@ -184,12 +183,14 @@ class PixelCNN(PixelNetwork):
         self.blocks = nn.ModuleList(ResidualBlock(channels, features) for _ in range(layers))
         self.readout = Readout(channels, levels, features)
 
+    forward = from_levels
+
     def from_real(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W K"]:
         return self.after_first(self.first(x))
 
     def after_first(self, h: Float[Tensor, "B F *places"]) -> Float[Tensor, "B C *places K"]:
         for block in self.blocks:
-            h = h + block(h)
+            h = note(h=h + block(h))
         return self.readout(h)
 
 
@@ -218,7 +219,7 @@ class GatedLayer(nn.Module):
         self.out = MaskedConv2d("B", features, features, 1, channels)
 
 
-class GatedPixelCNN(PixelNetwork):
+class GatedPixelCNN(nn.Module):
     """Images (B, C, H, W), levels 0..K-1 -> logits (B, C, H, W, K), for any H and W.
 
     The first layer has kernels of width first_kernel, the others of 3.
@@ -240,6 +241,8 @@ class GatedPixelCNN(PixelNetwork):
         """The one convolution that reads the image in the pixel's own row."""
         return self.layers[0].horizontal
 
+    forward = from_levels
+
     def from_real(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W K"]:
         return self.after_first(self.first(x), self.from_above(move_down(x)))
 
@@ -248,7 +251,7 @@ class GatedPixelCNN(PixelNetwork):
         told = []
         for layer in self.layers:
             a_v = layer.vertical(v)
-            v = gated(a_v)
+            v = note(v=gated(a_v))
             told.append(layer.tell(a_v))
         return told
 
@@ -256,10 +259,10 @@ class GatedPixelCNN(PixelNetwork):
         self, a_h: Float[Tensor, "B FF *places"], told: Sequence[Float[Tensor, "B FF *places"]]
     ) -> Float[Tensor, "B C *places K"]:
         """The horizontal stack, from its first convolution on."""
-        h = self.layers[0].out(gated(a_h + told[0]))
+        h = note(h=self.layers[0].out(gated(a_h + told[0])))
         for layer, from_above in zip(self.layers[1:], told[1:]):
             a_h = layer.horizontal(h) + from_above
-            h = h + layer.out(gated(a_h))
+            h = note(h=h + layer.out(gated(a_h)))
         return self.readout(h)
 
 

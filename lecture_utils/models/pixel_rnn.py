@@ -44,9 +44,9 @@ from torch.nn.functional import pad
 
 from lecture_utils.models.pixel_cnn import (
     MaskedConv2d,
-    PixelNetwork,
     Readout,
     check_network,
+    from_levels,
     move_down,
 )
 from lecture_utils.models.pixels import Step, fill, scaled
@@ -152,7 +152,7 @@ class DiagonalLSTM(nn.Module):
         return unskew(self.lstm(lines).mT)
 
 
-class RowLSTM(PixelNetwork):
+class RowLSTM(nn.Module):
     """Images (B, C, H, W), levels 0..K-1 -> logits (B, C, H, W, K), for any H and W.
 
     layers: LSTMs, at least 1. The first convolution is first_kernel x first_kernel.
@@ -168,6 +168,8 @@ class RowLSTM(PixelNetwork):
         self.layers = nn.ModuleList(RowLayer(channels, features) for _ in range(layers))
         self.readout = Readout(channels, levels, features)
 
+    forward = from_levels
+
     def from_real(self, image: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W K"]:
         x = self.first(image)
         for layer in self.layers:
@@ -175,7 +177,7 @@ class RowLSTM(PixelNetwork):
         return self.readout(x)
 
 
-class DiagonalBiLSTM(PixelNetwork):
+class DiagonalBiLSTM(nn.Module):
     """Images (B, C, H, W), levels 0..K-1 -> logits (B, C, H, W, K), for any H and W.
 
     layers: pairs of LSTMs, at least 1. The first convolution is first_kernel x first_kernel.
@@ -190,6 +192,8 @@ class DiagonalBiLSTM(PixelNetwork):
         self.first = MaskedConv2d("A", channels, features, first_kernel, channels)
         self.layers = nn.ModuleList(DiagonalLayer(channels, features) for _ in range(layers))
         self.readout = Readout(channels, levels, features)
+
+    forward = from_levels
 
     def from_real(self, image: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W K"]:
         x = self.first(one_wider(image))

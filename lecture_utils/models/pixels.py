@@ -91,15 +91,19 @@ def probabilities(
     logits: Float[Tensor, "*shape K"], temperature: float = 1.0
 ) -> Float[Tensor, "*shape K"]:
     """softmax(logits / temperature), in float64. Towards 0 always the likeliest level."""
-    if not temperature > 0:
-        raise ValueError(
-            f"temperature is {temperature}: it has to be above 0 (0.01 is near greedy)"
-        )
+    _check_temperature(temperature)
     logits = logits.double()
     p = torch.softmax((logits - logits.amax(-1, keepdim=True)) / temperature, dim=-1)
     if p.isnan().any():
         raise ValueError("the logits hold nan, or no finite number at all: nothing can be drawn")
     return p
+
+
+def _check_temperature(temperature):
+    if not temperature > 0:
+        raise ValueError(
+            f"temperature is {temperature}: it has to be above 0 (0.01 is near greedy)"
+        )
 
 
 def draw(
@@ -168,7 +172,8 @@ def fill(
         where known is True; a dimension known in all images costs no pass.
     """
     check_uniforms(uniforms, model.channels)
-    _, C, H, W = uniforms.shape
+    _check_temperature(temperature)
+    C = model.channels
     images = torch.zeros_like(uniforms, dtype=torch.long)
     if (given is None) != (known is None):
         raise ValueError("given and known belong together: images, and which of their pixels stay")
@@ -184,6 +189,11 @@ def fill(
                 f"of the uniform numbers, {tuple(uniforms.shape)}"
             )
         images[known] = given[known].long()
+    return _steps(logits_at, uniforms, images, known, temperature)  # checked at once, not at step 1
+
+
+def _steps(logits_at, uniforms, images, known, temperature):
+    _, C, H, W = uniforms.shape
     nothing_to_draw = known.all(0).tolist()
     passes = 0
     for i, j, c in product(range(H), range(W), range(C)):
@@ -308,8 +318,12 @@ class IndependentPixels(nn.Module):
     def count(self, images: Int[Tensor, "N C H W"]) -> "IndependentPixels":
         """Fit: one more than each level was seen, so that none is impossible."""
         _check_size(self, images, self.log_p.shape[:3])
-        seen = nn.functional.one_hot(images.long(), self.levels).sum(0) + 1
-        self.log_p.copy_((seen / (len(images) + self.levels)).log())
+        D, K = images[0].numel(), self.levels
+        seen = torch.ones(D * K, dtype=torch.long, device=images.device)
+        for part in images.split(1000):  # all at once would take room for each number of each image
+            places = torch.arange(D, device=images.device) * K + part.flatten(1)
+            seen += places.flatten().bincount(minlength=D * K)
+        self.log_p.copy_((seen.view(self.log_p.shape) / (len(images) + K)).log())
         return self
 
     def forward(self, images: Int[Tensor, "B C H W"]) -> Float[Tensor, "B C H W K"]:

@@ -202,12 +202,20 @@ def test_the_water_is_brightest_below_sun_and_moon(time):
     assert (np.abs(brightest - columns_of(p, p.sun_x)) <= 1).mean() > 0.9
 
 
-def test_the_water_mirrors_the_lamp_of_the_boat_at_night_only():
-    for time in (NIGHT, DAWN):
+@pytest.mark.parametrize("paint", [module._boat, module._lighthouse])
+def test_the_water_mirrors_the_lamp_at_night_only(monkeypatch, paint):
+    mirror = module._mirror
+
+    def without_lamp(p, x, y, length, colour, strength):
+        if colour is not module.LAMPLIGHT:
+            mirror(p, x, y, length, colour, strength)
+
+    for time in range(4):
         with_lamp, without = picture(time=time), picture(time=time)
-        for p, strength in ((with_lamp, 1.0), (without, 0.0)):
-            module._sea(p)
-            module._mirror(p, 0.5, 0.7, 0.3, module.LAMPLIGHT, strength * p.night)
+        paint(with_lamp)
+        with monkeypatch.context() as patch:
+            patch.setattr(module, "_mirror", without_lamp)
+            paint(without)
         changed = np.abs(with_lamp.light - without.light).max((0, 3))
         assert (changed.max() > 0.1) == (time == NIGHT)
         assert changed[: int(0.7 * 32) - 1].max() == 0  # nothing above the water line

@@ -8,6 +8,7 @@ from lecture_utils.gradcheck import assert_close
 from lecture_utils.models.pixel_cnn import GatedPixelCNN, PixelCNN
 from lecture_utils.models.pixel_rnn import DiagonalBiLSTM, RowLSTM
 from lecture_utils.models.pixels import IndependentPixels, nats, sample
+from lecture_utils.trace import trace
 from tests.models.pixel_networks import NETWORKS, assert_no_future, binary_images, set_mask
 
 pytestmark = pytest.mark.usefixtures("float64")
@@ -210,3 +211,14 @@ def test_the_least_features_are_enough(Model, least):
 def test_images_that_are_none(Model, images, said, as_a_reader_runs_it):
     with pytest.raises(ValueError, match=said):
         Model(3, 4, 6, 1)(images)
+
+
+@pytest.mark.parametrize("Model, names", [(PixelCNN, "h"), (GatedPixelCNN, "vh")])
+def test_the_maps_of_each_layer_are_noted(Model, names):
+    model, images = Model(1, 2, 6, 3), torch.randint(2, (2, 1, 4, 5))
+    with trace(model) as log:
+        logits = model(images)
+    for name in names:
+        maps = log.stack(name)
+        assert maps.shape == (3, 2, 6, 4, 5)
+    assert torch.equal(model.readout(log.stack("h")[-1]), logits)

@@ -21,6 +21,7 @@ from lecture_utils.models.pixels import (
     sampling,
     scaled,
     sees,
+    sees_all,
 )
 
 pytestmark = pytest.mark.usefixtures("float64")
@@ -201,6 +202,15 @@ def test_a_completion_is_drawn_from_what_is_known(model, images):
     assert_close(first.p, torch.softmax(model(images)[:, 0, 1, 0], 1).detach())
 
 
+def test_what_is_wrong_is_said_before_the_first_step(model, images):
+    with pytest.raises(ValueError, match="expected 0 <= u < 1"):
+        sampling(model, torch.ones(1, C, H, W))
+    with pytest.raises(ValueError, match="temperature is 0: it has to be above 0"):
+        sampling(model, torch.rand(1, C, H, W), temperature=0)
+    with pytest.raises(ValueError, match="given and known belong together"):
+        sampling(model, torch.rand(7, C, H, W), images)
+
+
 def test_with_all_known_there_is_nothing_to_do(model, images):
     known = torch.ones(7, C, H, W, dtype=torch.bool)
     result = sample(model, torch.rand(7, C, H, W), images, known)
@@ -289,8 +299,20 @@ def test_sees_agrees_with_finite_differences():
     assert_close(sees(wavy, some, 0, 1, 0), slopes.view(1, 2, 2), 1e-8)
 
 
+def test_sees_all_is_sees_of_each(model, images):
+    some, places = images[:2], list(product(range(H), range(W), range(C)))
+    found = sees_all(model, some)
+    assert found.shape == (len(places),) * 2
+    for row, (i, j, c) in zip(found, places):
+        expected = sees(model, some, c, i, j).movedim(0, -1).flatten()
+        assert_close(row, expected, 1e-12)
+        assert torch.equal(row == 0, expected == 0)  # exactly
+
+
 def test_independent_pixels_see_nothing(images):
-    assert not sees(IndependentPixels(C, K, H, W).count(images), images, 2, 1, 3).any()
+    independent = IndependentPixels(C, K, H, W).count(images)
+    assert not sees(independent, images, 2, 1, 3).any()
+    assert not sees_all(independent, images).any()
 
 
 # ---------------------------------------------------------------- two models without layers
@@ -300,9 +322,12 @@ def test_independent_pixels_count(images):
     model = IndependentPixels(C, K, H, W)
     assert_close(model(images), torch.full((7, C, H, W, K), -math.log(K)))
     model.count(images)
+    many = IndependentPixels(C, K, H, W).count(images.repeat(300, 1, 1, 1))  # in three parts
     for c, i, j, k in product(range(C), range(H), range(W), range(K)):
         p = ((images[:, c, i, j] == k).sum().item() + 1) / (7 + K)
         assert model.log_p[c, i, j, k].item() == pytest.approx(math.log(p), abs=1e-14)
+        often = ((images[:, c, i, j] == k).sum().item() * 300 + 1) / (2100 + K)
+        assert many.log_p[c, i, j, k].item() == pytest.approx(math.log(often), abs=1e-14)
     assert_close(model(images[:2]), model.log_p.expand(2, C, H, W, K))
 
 

@@ -3,14 +3,12 @@
 import numpy as np
 import pytest
 import torch
-from matplotlib.colors import to_rgb, to_rgba
+from matplotlib.colors import to_rgba
 
-from lecture_utils.models.pixel_cnn import GatedPixelCNN, PixelCNN, mask
+from lecture_utils.models.pixel_cnn import mask
 from lecture_utils.models.pixel_rnn import skew
-from lecture_utils.models.pixels import sees
 from lecture_utils.visual.figures import pixels as figures
 from lecture_utils.visual.style import COLOURS
-from lecture_utils.visual.widgets.pixel_sight import BLIND
 
 rng = np.random.default_rng(0)
 grey = rng.integers(0, 17, (6, 1, 8, 8))
@@ -109,88 +107,46 @@ def test_a_mask_is_drawn_as_it_is():
     assert [t.get_text() for t in coloured.get_yticklabels()] == ["to R", "to G", "to B"]
 
 
-# What a pixel sees -------------------------------------------------------------------------------
-
-
-def test_the_blind_spot_of_the_plain_one_is_gone_in_the_gated_one():
-    torch.manual_seed(0)
-    images = torch.randint(2, (1, 1, 7, 7))
-    plain = sees(PixelCNN(1, 2, 8, 5, first_kernel=3), images, 0, 5, 2)[0]
-    gated = sees(GatedPixelCNN(1, 2, 8, 5, first_kernel=3), images, 0, 5, 2)[0]
-    figure = figures.sight({"plain": plain, "gated": gated}, 5, 2)
-    # In the row r above it reaches r columns to the right: of four it misses 3, 2 and 1.
-    assert "plain sees 31 of 37, misses 6" in figure.alt
-    assert "gated sees 37 of 37, misses 0" in figure.alt
-    shown = np.asarray(figure.axes[0].images[0].get_array())
-    blind = np.argwhere((np.abs(shown - to_rgba(BLIND)) < 1e-9).all(-1))
-    assert blind.tolist() == [[2, 6], [3, 5], [3, 6], [4, 4], [4, 5], [4, 6]]
-
-
-def test_a_faint_pixel_is_seen_and_a_later_one_is_a_leak():
-    seen = np.zeros((3, 3))
-    seen[0, 0], seen[0, 1], seen[2, 2], seen[1, 1] = 1, 1e-30, 1e-30, 0.5
-    figure = figures.sight({"model": seen}, 1, 1)
-    assert "sees 2 of 4, misses 2, leaks from 2" in figure.alt
-    shown = np.asarray(figure.axes[0].images[0].get_array())
-    assert shown[0, 1, 3] == 1 and (shown[0, 1] != shown[0, 0]).any()
-    assert tuple(shown[2, 2, :3]) == pytest.approx(to_rgb(COLOURS["output"]))
-    legend = [text.get_text() for text in figure.legends[0].texts]
-    assert legend == ["seen", "not seen (yet)", "later", "leak"]
-
-
 # Numbers -----------------------------------------------------------------------------------------
 
 ROWS = [
-    {"model": "a", "weights": 1234, "train": 1.5, "test": 2.0, "seconds_per_epoch": 0.5},
-    {"model": "b", "weights": 99, "train": 1.0, "test": 1.25, "seconds_per_epoch": 20.0},
+    {"model": "a", "weights": 1234, "train": 1.5, "test": 2.0},
+    {"model": "b", "weights": 99, "train": 1.0, "test": 1.25},
+    {"model": "b", "weights": 99, "train": 1.2, "test": 1.75},
 ]
 
 
-def test_bars_and_ticks_have_the_lengths_of_the_table():
+def test_bars_and_ticks_have_the_mean_lengths_of_the_table():
     figure = figures.bits(ROWS, 17)
     (ax,) = figure.axes
-    assert [bar.get_width() for bar in ax.patches] == [2.0, 1.25]
-    ticks, uniform = ax.lines
-    assert list(ticks.get_xdata()) == [1.5, 1.0]
+    assert [bar.get_width() for bar in ax.patches] == [2.0, 1.5]
+    ticks, range_of_b, uniform = ax.lines
+    assert list(ticks.get_xdata()) == [1.5, 1.1]
+    assert list(range_of_b.get_xdata()) == [1.25, 1.75] and list(range_of_b.get_ydata()) == [1, 1]
     assert uniform.get_xdata()[0] == pytest.approx(4.0875, abs=1e-4)
     labels = [t.get_text() for t in ax.get_yticklabels()]
     assert labels == ["a  (1,234 weights)", "b  (99 weights)"]
     texts = [text.get_text() for text in ax.texts]
-    assert texts == ["2.00", "1.25", "knows nothing: log2 17 = 4.09"]
+    assert texts == ["2.00", "1.50", "knows nothing: log2 17 = 4.09"]
 
 
-def test_marks_are_at_the_time_and_bits_of_each_model():
-    (ax,) = figures.cost(ROWS).axes
-    marks = [(*line.get_xdata(), *line.get_ydata(), line.get_label()) for line in ax.lines]
-    assert marks == [(0.5, 2.0, "a"), (20.0, 1.25, "b")]
-    assert ax.get_ylim() == (1.0, 2.1)
+def epochs(model, start, *validation):
+    return [{"model": model, "start": start, "seconds": 2.0 * k, "validation": bits}
+            for k, bits in enumerate(validation, start=1)]  # fmt: skip
 
 
-def test_small_differences_of_bits_do_not_fill_the_picture():
-    tests = {"PixelCNN": (0.86, 1.8214), "Diagonal BiLSTM": (4.78, 1.7631)}
-    rows = [{"model": m, "seconds_per_epoch": s, "test": t} for m, (s, t) in tests.items()]
-    figure = figures.cost(rows)
+def test_each_start_is_a_line_in_the_colour_of_its_model():
+    rows = epochs("a", 0, 3.0, 2.0) + epochs("a", 1, 2.5, 1.9) + epochs("b", 0, 2.2, 1.8, 1.7)
+    figure = figures.learning(rows, 2.0)
     (ax,) = figure.axes
-    assert ax.get_ylim() == (1.5, 2.0)
-    figure.draw_without_rendering()
-    low, high = ax.get_xlim()
-    shown = [tick for tick in ax.xaxis.get_major_ticks() if low <= tick.get_loc() <= high]
-    assert [tick.label1.get_text() for tick in shown] == ["1", "2", "5"]
-    assert len({tick.label1.get_fontsize() for tick in shown}) == 1
-    assert not len(ax.xaxis.get_minorticklocs()) and "log scale" in ax.get_xlabel()
-    for test, lowest in ((2.0, 1.5), (2.04, 1.5), (2.06, 2.0)):  # no mark on the axis itself
-        (ax,) = figures.cost([rows[0] | {"test": test}]).axes
-        assert ax.get_ylim()[0] == lowest
-
-
-def test_times_are_compared_with_the_first_way_of_the_same_model():
-    times = {"a": {"naive": 10.0, "cached": 0.5}, "b": {"naive": 30.0, "cached": 1.0}}
-    figure = figures.sampling_times(times)
-    (ax,) = figure.axes
-    assert [bar.get_width() for bar in ax.patches] == [10.0, 30.0, 0.5, 1.0]
-    assert "a, cached: 0.5 s, 20 times as fast" in figure.alt
-    assert "b, cached: 1 s, 30 times as fast" in figure.alt
-    assert ax.get_xlim()[0] == 0  # bars from anywhere else would lie about the ratio
+    *lines, level = ax.lines
+    assert [list(line.get_ydata()) for line in lines] == [[3.0, 2.0], [2.5, 1.9], [2.2, 1.8, 1.7]]
+    assert [list(line.get_xdata()) for line in lines] == [[2, 4], [2, 4], [2, 4, 6]]
+    assert lines[0].get_color() == lines[1].get_color() != lines[2].get_color()
+    assert list(level.get_ydata()) == [2.0, 2.0]
+    assert [text.get_text() for text in ax.get_legend().texts] == ["a", "b"]
+    assert "a ends at 1.95 after 4 s; b ends at 1.70 after 6 s" in figure.alt
+    assert "log scale" in ax.get_xlabel()
 
 
 # What is refused ---------------------------------------------------------------------------------
@@ -206,10 +162,8 @@ def test_times_are_compared_with_the_first_way_of_the_same_model():
     (lambda: figures.skewing(np.ones((3, 3)), np.ones((3, 5))), "cannot be followed"),
     (lambda: figures.masks({"A": np.ones((2, 2, 3, 3))}), r"mask 'A' has shape \(2, 2, 3, 3\)"),
     (lambda: figures.masks({"A": np.ones((3, 5))}), r"mask 'A' has shape \(3, 5\)"),
-    (lambda: figures.cost([*ROWS, ROWS[0] | {"model": "c", "seconds_per_epoch": 0}]),
-     "c took 0 seconds, .* give models that were trained"),
-    (lambda: figures.sight({"a": np.ones((3, 3))}, 3, 0), r"pixel \(3, 0\) lies outside"),
-    (lambda: figures.sight({"a": np.ones((3, 3)), "b": np.ones((2, 3))}, 1, 0), "of one size"),
+    (lambda: figures.learning([row for k in range(11) for row in epochs(f"m{k}", 0, 2.0)], 2),
+     "11 models: there are colours for"),
 ])  # fmt: skip
 def test_what_cannot_be_drawn_is_refused_with_its_remedy(call, said):
     with pytest.raises(ValueError, match=said):

@@ -7,14 +7,13 @@ or 3 (red, green, blue). Tables are lists of rows, dicts as in the experiment `p
 import math
 
 import numpy as np
-from matplotlib.colors import to_rgb, to_rgba
+from matplotlib.colors import to_rgb
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import LogLocator, NullLocator
 from torch import Tensor
 
 from lecture_utils.visual.style import (
     COLOURS,
-    MAGNITUDE,
     SERIES,
     Picture,
     described,
@@ -22,7 +21,7 @@ from lecture_utils.visual.style import (
     shades,
 )
 from lecture_utils.visual.widgets.pixel_film import PAPER_TO_INK
-from lecture_utils.visual.widgets.pixel_sight import BLIND, FAINTEST, HATCH, LATER
+from lecture_utils.visual.widgets.pixel_sight import HATCH, LATER
 
 GREY = "#555555"
 FRAME = to_rgb("#C3CBD2")
@@ -282,166 +281,98 @@ def _weight(ax, x, y, keep, k):
                 color="white" if keep else "black")  # fmt: skip
 
 
-def sight(seen: dict[str, Array], row: int, column: int) -> Picture:
-    """What one pixel sees with each model; hatched what comes later, crossed what it misses.
-
-    seen: model -> (H, W), sizes of the derivatives; 0 is not seen, be it that the model is not deep
-    enough or that no depth would do.
-    """
-    seen = {name: np.abs(np.asarray(values)) for name, values in seen.items()}
-    H, W = next(iter(seen.values())).shape
-    if any(values.shape != (H, W) for values in seen.values()):
-        raise ValueError(
-            f"the maps have shapes {', '.join(str(values.shape) for values in seen.values())}: "
-            "measure all of them on images of one size"
-        )
-    if not (0 <= row < H and 0 <= column < W):
-        raise ValueError(f"pixel ({row}, {column}) lies outside an image of {H} x {W}")
-    may = np.arange(H * W).reshape(H, W) < row * W + column
-    side = min(2.7, 9.0 / len(seen))
-    figure, axes = picture(
-        max(side * len(seen), 5.0), side * H / W + 0.9, columns=len(seen), squeeze=False
-    )
-    said = []
-    for ax, (name, values) in zip(axes[0], seen.items()):
-        said.append(_sight(ax, name, values, may, (row, column)))
-    legend = [(MAGNITUDE(0.75), "", "none", "seen"), (BLIND, "xxxx", "black", "not seen (yet)"),
-              (LATER, "////", HATCH, "later")]  # fmt: skip
-    if any((values > 0)[~may].any() for values in seen.values()):
-        legend.append((COLOURS["output"], "", "none", "leak"))
-    for face, hatch, edge, label in legend:
-        axes[0, 0].add_patch(Rectangle((0, 0), 0, 0, fc=face, hatch=hatch, ec=edge, lw=0,
-                                       label=label))  # fmt: skip
-    figure.legend(loc="outside lower center", ncols=4, frameon=False, fontsize=9)
-    return described(
-        figure,
-        f"What pixel ({row}, {column}) of an image of {H} by {W} sees of the {may.sum()} pixels "
-        f"before it. {'; '.join(said)}.",
-    )
-
-
-def _sight(ax, name, values, may, place):
-    """One map; returns what it says."""
-    H, W = values.shape
-    sees, blind, leaks = values[may] > 0, may & (values == 0), ~may & (values > 0)
-    with np.errstate(divide="ignore"):
-        strength = 1 + np.log10(values / (values.max() or 1)) / 6  # six powers of ten
-    colours = MAGNITUDE(FAINTEST + (1 - FAINTEST) * strength.clip(0, 1))
-    colours[values == 0] = 0
-    colours[blind] = to_rgba(BLIND)
-    colours[leaks] = to_rgba(COLOURS["output"])
-    ax.patch.set(facecolor=LATER, edgecolor=HATCH, hatch="////", linewidth=0)
-    ax.imshow(colours, extent=(0, W, H, 0), interpolation="nearest")
-    ax.hlines(range(H + 1), 0, W, colors="white", linewidths=1)
-    ax.vlines(range(W + 1), 0, H, colors="white", linewidths=1)
-    for where, marker, ink in ((blind, "x", "black"), (leaks, "$!$", "white")):
-        y, x = np.nonzero(where)
-        ax.plot(x + 0.5, y + 0.5, ls="none", marker=marker, ms=min(7, 60 / W), mew=0.9, color=ink)
-    ax.add_patch(Rectangle(place[::-1], 1, 1, fill=leaks[place], fc=COLOURS["output"],
-                           ec=COLOURS["target"], lw=2.2, zorder=4, clip_on=False))  # fmt: skip
-    if not leaks[place]:
-        ax.add_patch(Rectangle(place[::-1], 1, 1, fc="white", lw=0, zorder=3))
-    ax.set(xticks=[], yticks=[])
-    ax.spines[:].set_visible(False)
-    numbers = f"sees {sees.sum()} of {may.sum()}, misses {blind.sum()}"
-    numbers += f", leaks from {leaks.sum()}" * bool(leaks.any())
-    ax.set_title(f"{name}\n{numbers}", fontsize=9)
-    return f"{name} {numbers}"
-
-
 # Numbers -----------------------------------------------------------------------------------------
 
 
 def bits(rows: list[dict], levels: int) -> Picture:
     """Bits per dimension on test images, a bar for each model; a tick on those it learned from.
 
-    rows: dicts with model, weights, train and test.
+    rows: dicts with model, weights, train and test, one for each start of a model. Bars and ticks
+    are means; where there are several starts, a line spans them.
     """
-    figure, ax = picture(8.2, 0.34 * len(rows) + 1.1)
-    places = np.arange(len(rows))
-    ax.barh(places, [row["test"] for row in rows], height=0.66, color=COLOURS["hidden"],
-            label="test images")  # fmt: skip
-    ax.plot([row["train"] for row in rows], places, "|", ms=15, mew=2.4, color=COLOURS["cell"],
-            label="training images")  # fmt: skip
-    for place, row in zip(places, rows):
-        ax.annotate(f"{row['test']:.2f}", (max(row["test"], row["train"]), place), (5, 0),
-                    va="center", textcoords="offset points", fontsize=9)  # fmt: skip
+    starts = _by_model(rows)
+    test, train = (
+        {name: [row[part] for row in own] for name, own in starts.items()}
+        for part in ("test", "train")
+    )
+    figure, ax = picture(8.2, 0.34 * len(starts) + 1.1)
+    places, means = np.arange(len(starts)), {name: np.mean(test[name]) for name in starts}
+    ax.barh(places, means.values(), height=0.66, color=COLOURS["hidden"], label="test images")
+    ax.plot([np.mean(train[name]) for name in starts], places, "|", ms=15, mew=2.4,
+            color=COLOURS["cell"], label="training images")  # fmt: skip
+    for place, name in zip(places, starts):
+        least, most = min(test[name]), max(test[name])
+        if least < most:
+            ax.plot([least, most], [place, place], "-", lw=2, color=COLOURS["target"])
+        ax.annotate(f"{means[name]:.2f}", (max(most, *train[name]), place), (5, 0), va="center",
+                    textcoords="offset points", fontsize=9)  # fmt: skip
     uniform = math.log2(levels)
     ax.axvline(uniform, color=COLOURS["target"], ls="--", lw=1.2)
     ax.annotate(f"knows nothing: log2 {levels} = {uniform:.2f}", (uniform, 1), (-4, 3), ha="right",
                 xycoords=("data", "axes fraction"), textcoords="offset points",
                 fontsize=8)  # fmt: skip
-    ax.set_yticks(places, [f"{row['model']}  ({row['weights']:,} weights)" for row in rows])
-    ax.set(xlabel="bits per dimension", xlim=(0, 1.04 * uniform), ylim=(len(rows) - 0.5, -0.5))
+    ax.set_yticks(places, [f"{name}  ({own[0]['weights']:,} weights)"
+                           for name, own in starts.items()])  # fmt: skip
+    ax.set(xlabel="bits per dimension", xlim=(0, 1.04 * uniform), ylim=(len(starts) - 0.5, -0.5))
     ax.spines["left"].set_visible(False)
     ax.tick_params(axis="y", length=0)
     ticks, bars = ax.get_legend_handles_labels()[0]
     figure.legend(handles=[bars, ticks], loc="outside lower right", ncols=2, frameon=False,
                   fontsize=9)  # fmt: skip
-    said = ", ".join(f"{row['model']} {row['test']:.2f} (training {row['train']:.2f})"
-                     for row in rows)  # fmt: skip
+    said = ", ".join(f"{name} {means[name]:.2f} (training {np.mean(train[name]):.2f})"
+                     for name in starts)  # fmt: skip
     return described(
         figure,
         f"Bits per dimension on test images: {said}. Whoever knows nothing needs {uniform:.2f}.",
     )
 
 
-def cost(rows: list[dict]) -> Picture:
-    """Seconds of an epoch of training against bits per dimension on test images, a mark each.
+def learning(epochs: list[dict], level: float) -> Picture:
+    """Bits per dimension on validation images by the CPU time of training, a line for each start.
 
-    rows: dicts with model, seconds_per_epoch and test. ValueError for a model without training.
+    epochs: dicts with model, start, seconds and validation, in order. level: where a line is drawn
+    to compare the times at which models cross it.
     """
-    if untrained := [row["model"] for row in rows if row["seconds_per_epoch"] <= 0]:
-        raise ValueError(
-            f"{', '.join(untrained)} took 0 seconds, which has no place on a scale of powers: give "
-            "models that were trained"
-        )
-    figure, ax = picture(7.6, 3.1)
-    for row, colour, marker in zip(rows, SERIES, "osD^vPX"):
-        ax.plot(row["seconds_per_epoch"], row["test"], marker, ms=9, color=colour,
-                label=row["model"], ls="none")  # fmt: skip
-    needed = [row["test"] for row in rows]
-    lowest = math.floor(2 * min(needed) - 0.1) / 2  # else hundredths of a bit fill the picture
-    ax.set(xscale="log", xlabel="seconds for one epoch of training (log scale)",
-           ylabel="bits per dimension,\ntest images",
-           ylim=(lowest, max(max(needed) + 0.1, lowest + 0.5)))  # fmt: skip
-    ax.margins(x=0.12)
+    starts = _by_model(epochs)
+    if len(starts) > len(SERIES):
+        raise ValueError(f"{len(starts)} models: there are colours for {len(SERIES)}")
+    figure, ax = picture(8.2, 3.3)
+    for (name, rows), colour in zip(starts.items(), SERIES):
+        for number, start in enumerate(dict.fromkeys(row["start"] for row in rows)):
+            own = [row for row in rows if row["start"] == start]
+            ax.plot([row["seconds"] for row in own], [row["validation"] for row in own], "-",
+                    lw=1.4, alpha=0.85, color=colour,
+                    label=name if number == 0 else None)  # fmt: skip
+    ax.axhline(level, color=COLOURS["target"], ls="--", lw=1.2)
+    lowest = min(row["validation"] for row in epochs)
+    ax.set(xscale="log", xlabel="seconds of training on one core (log scale)",
+           ylabel="bits per dimension,\nvalidation images",
+           ylim=(lowest - 0.05, level + 0.6))  # fmt: skip
+    ax.annotate(f"{level:.2f}", (1, level), (4, 0), va="center", fontsize=9,
+                xycoords=("axes fraction", "data"), textcoords="offset points")  # fmt: skip
     ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     ax.xaxis.set_minor_locator(NullLocator())
     ax.grid(color="#EEEEEE")
     ax.set_axisbelow(True)
-    ax.legend(frameon=False, fontsize=9, loc="center left", bbox_to_anchor=(1.0, 0.5))
-    said = [f"{row['model']} {row['seconds_per_epoch']:.2g} s, {row['test']:.2f} bits"
-            for row in rows]  # fmt: skip
+    ax.legend(frameon=False, fontsize=9, loc="upper right")
+    said = [
+        f"{name} ends at {np.mean([row['validation'] for row in _last(rows)]):.2f} after "
+        f"{np.mean([row['seconds'] for row in _last(rows)]):.0f} s"
+        for name, rows in starts.items()
+    ]
     return described(
-        figure, f"Time of an epoch and bits per dimension on test images: {'; '.join(said)}."
+        figure,
+        f"Validation bits by seconds of training, to be compared at {level:.2f}: "
+        f"{'; '.join(said)} (means of the starts).",
     )
 
 
-def sampling_times(times: dict[str, dict[str, float]], what: str = "one image") -> Picture:
-    """Seconds to draw `what`, by model and way; the first way is the one to compare with.
+def _by_model(rows):
+    return {name: [row for row in rows if row["model"] == name]
+            for name in dict.fromkeys(row["model"] for row in rows)}  # fmt: skip
 
-    times: model -> way -> seconds, the same ways for each.
-    """
-    ways = list(next(iter(times.values())))
-    figure, ax = picture(8.2, 0.3 * len(times) * len(ways) + 1.1)
-    height = 0.8 / len(ways)
-    said = []
-    for number, (way, colour) in enumerate(zip(ways, SERIES)):
-        seconds = [of[way] for of in times.values()]
-        places = np.arange(len(times)) + (number - (len(ways) - 1) / 2) * height
-        ax.barh(places, seconds, height=0.9 * height, color=colour, label=way)
-        for place, (name, of) in zip(places, times.items()):
-            ratio = of[ways[0]] / of[way]
-            note = f"{of[way]:.3g} s" + f", {ratio:.3g} times as fast" * (number > 0)
-            ax.annotate(note, (of[way], place), (4, 0), va="center", fontsize=8,
-                        textcoords="offset points")  # fmt: skip
-            said.append(f"{name}, {way}: {note}")
-    longest = max(seconds for of in times.values() for seconds in of.values())
-    ax.set(xlabel=f"seconds for {what}", xlim=(0, 1.15 * longest))
-    ax.set_yticks(range(len(times)), times)
-    ax.set_ylim(len(times) - 0.5, -0.5)
-    ax.tick_params(axis="y", length=0)
-    ax.legend(frameon=False, fontsize=9, loc="center left", bbox_to_anchor=(1.0, 0.5))
-    return described(figure, f"Time to draw {what}. {'; '.join(said)}.")
+
+def _last(rows):
+    """Of each start the last row."""
+    return {row["start"]: row for row in rows}.values()
