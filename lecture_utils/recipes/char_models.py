@@ -37,7 +37,7 @@ from lecture_utils.training.checkpoints import save_experiment
 NAME = "char_models"
 ORDER = 20
 NETWORKS = {
-    "code": {"LSTM": "char_lm_code", "RNN": "char_lm_code_rnn"},
+    "code": {"LSTM": "char_lm_code"},
     "prose": {"LSTM": "char_lm_prose", "RNN": "char_lm_prose_rnn"},
 }
 CONTEXTS = (1, 2, 3, 5, 8, 12, 20, 30, 50, 80, 120, 200, 300)
