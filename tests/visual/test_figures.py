@@ -232,7 +232,7 @@ CALLS = {
         ["brackets, LSTM: 0.90 at 1, 0.70 from 8"],
     ),
     hidden_cells.context: (
-        lambda f: f({"LSTM": (np.array([1, 100]), np.array([3.5, 1.5]))}, {"5-gram": 2.0}),
+        lambda f: f({"LSTM": (np.array([1, 100]), np.array([3.5, 1.5]))}),
         ["LSTM: 3.50 after 1, 1.50 after 100"],
     ),
     lstm.block: (lambda f: f(), ["four boxes", "times f, plus i times g"]),
@@ -312,26 +312,18 @@ CALLS = {
         lambda f: f({"A": np.eye(3), "B, in colour": np.ones((3, 3, 5, 5))}),
         ["A keeps 3 of 9 weights", "B, in colour keeps 225 of 225 weights"],
     ),
-    pixels.sight: (
-        lambda f: f({"plain": np.tri(5) * np.arange(5), "all": np.ones((5, 5))}, 3, 1),
-        [
-            "pixel (3, 1)",
-            "of the 16 pixels",
-            "plain sees 3 of 16, misses 13, leaks from 7",
-            "all sees 16 of 16, misses 0, leaks from 9",
-        ],
-    ),
     pixels.bits: (
         lambda f: f(table, 17),
         ["PixelCNN 2.12 (training 1.90)", "Row LSTM 2.10 (training 2.00)", "needs 4.09"],
     ),
-    pixels.cost: (
-        lambda f: f(table),
-        ["PixelCNN 1.1 s, 2.12 bits", "Row LSTM 12 s, 2.10 bits"],
-    ),
-    pixels.sampling_times: (
-        lambda f: f({"gated": {"naive": 24.0, "cached": 1.5}}, "an image"),
-        ["Time to draw an image", "gated, naive: 24 s", "gated, cached: 1.5 s, 16 times as fast"],
+    pixels.learning: (
+        lambda f: f(
+            [{"model": "PixelCNN", "start": 0, "seconds": t, "validation": 3 - t} for t in (0.5, 1)]
+            + [{"model": "Row LSTM", "start": k, "seconds": 2, "validation": 1.5 + k}
+               for k in (0, 1)],
+            2.0,
+        ),
+        ["compared at 2.00", "PixelCNN ends at 2.00 after 1 s", "Row LSTM ends at 2.00 after 2 s"],
     ),
     cells.writing: (
         lambda f: f(np.linspace(0, 1, 20), np.full(20, 0.5), width=2),

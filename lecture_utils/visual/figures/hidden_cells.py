@@ -1,6 +1,7 @@
 """Figures of lesson 06: what a character model has learned, and what its cells know."""
 
 import numpy as np
+from matplotlib.lines import Line2D
 
 from lecture_utils.visual.style import COLOURS, SERIES, Picture, described, picture
 
@@ -207,28 +208,27 @@ def saturation(gates: dict[str, np.ndarray], layers: int) -> Picture:
 def closing(curves: dict[str, dict[str, tuple]]) -> Picture:
     """Probability of the right closing mark against its distance: panel -> model -> (x, p)."""
     figure, axes = picture(9.0, 3.0, 1, len(curves), sharey=True, squeeze=False)
-    said = []
+    said, names = [], dict.fromkeys(name for models in curves.values() for name in models)
+    colours = dict(zip(names, SERIES))
     for ax, (panel, models) in zip(axes[0], curves.items()):
-        for (name, (x, p)), colour in zip(models.items(), SERIES):
-            ax.plot(x, p, "o-", ms=4, color=colour, label=name)
+        for name, (x, p) in models.items():
+            ax.plot(x, p, "o-", ms=4, color=colours[name], label=name)
             said.append(f"{panel}, {name}: {p[0]:.2f} at {x[0]}, {p[-1]:.2f} from {x[-1]}")
         ax.set(xscale="log", title=panel, xlabel="characters since the opening mark", ylim=(0, 1))
         ax.title.set_fontsize(10)
         ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axes[0, 0].set_ylabel("probability of the\nright closing mark")
-    axes[0, -1].legend(frameon=False, fontsize=9, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    figure.legend(handles=[Line2D([], [], marker="o", ms=4, color=colour, label=name)
+                           for name, colour in colours.items()],
+                  loc="outside right center", frameon=False, fontsize=9)  # fmt: skip
     return described(figure, f"Probability of the closing mark by distance. {'; '.join(said)}.")
 
 
-def context(curves: dict[str, tuple], levels: dict[str, float]) -> Picture:
+def context(curves: dict[str, tuple]) -> Picture:
     """Bits of a character against how many characters before it were read: model -> (x, bits)."""
     figure, ax = picture(7.5, 3.0)
     for (name, (x, values)), colour in zip(curves.items(), SERIES):
         ax.plot(x, values, "o-", ms=4, color=colour, label=name)
-    for name, level in levels.items():
-        ax.axhline(level, color=COLOURS["reference"], ls="--", lw=1, zorder=0)
-        ax.annotate(name, (1, level), (-2, 3), xycoords=("axes fraction", "data"), ha="right",
-                    textcoords="offset points", fontsize=8, color=GREY)  # fmt: skip
     ax.set(xscale="log", xlabel="characters read before", ylabel="bits per character")
     ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     ax.legend(frameon=False, fontsize=9)
