@@ -4,15 +4,23 @@ import os
 import shutil
 import tempfile
 
+import jaxtyping
 import pytest
-from jaxtyping import install_import_hook
 from nbval.kernel import RunningKernel
 
 # The shapes in the package's signatures are checked in each call while tests run.
 # An int where a float is asked for is fine, as everywhere in Python (PEP 484).
-install_import_hook(
+jaxtyping.install_import_hook(
     "lecture_utils", "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"
 )
+
+
+@pytest.fixture
+def as_a_reader_runs_it():
+    """Without the run-time shape checks of pytest: what is left is what a reader gets."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 def execute_as_a_front_end_does(kernel, code, allow_stdin=None):

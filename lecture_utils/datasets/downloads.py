@@ -9,6 +9,7 @@ same way.
 
 import hashlib
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPException
@@ -139,8 +140,8 @@ def _download(url: str, part: Path, most: int, instead: str) -> str | None:
         done = part.stat().st_size if part.exists() else 0
     with _reaching(url, part, instead):
         answer, done = _answer(url, done)
-    length = answer.headers.get("Content-Length")
-    end = None if length is None else done + int(length)
+        length = _length(answer)
+    end = None if length is None else done + length
     with answer, _bar(part.stem, done, end) as bar:
         if end is not None:
             if end > most:
@@ -185,6 +186,17 @@ def _answer(url: str, start: int):
         return answer, start
     answer.close()
     return _answer(url, 0)
+
+
+def _length(answer) -> int | None:
+    """How many bytes the server has announced, if it has."""
+    told = answer.headers.get("Content-Length")
+    if told is None:
+        return None
+    if not re.fullmatch("[0-9]{1,18}", told.strip()):
+        answer.close()
+        raise HTTPException(f"its header Content-Length is {told[:50]!r}, not a number of bytes")
+    return int(told)
 
 
 def _bar(name: str, done: int, end: int | None) -> tqdm:

@@ -80,11 +80,22 @@ class CharLM(nn.Module):
 
     def _one_hot(self, codes):
         V = self.readout.out_features
-        if codes.numel() == 0 or codes.min() < 0 or codes.max() >= V:
-            raise ValueError(
-                f"codes of shape {tuple(codes.shape)}: at least one character, each 0 to {V - 1}"
-            )
+        _check_codes(codes, V)
         return nn.functional.one_hot(codes, V).to(self.readout.weight)
+
+
+def _check_codes(codes, V):
+    """At least one character, each of the alphabet. codes: of any shape."""
+    if codes.numel() == 0:
+        raise ValueError(
+            f"the text is empty: codes have shape {tuple(codes.shape)}, give at least one character"
+        )
+    if codes.min() < 0 or codes.max() >= V:
+        place = ((codes < 0) | (codes >= V)).nonzero()[0].tolist()
+        raise ValueError(
+            f"the code at {place} is {codes[tuple(place)]}: the model knows 0 to {V - 1}, so "
+            "encode the text with the alphabet that it was trained on"
+        )
 
 
 class Carried(nn.Module):
@@ -145,7 +156,9 @@ def bits_per_character(model: CharLM, codes: np.ndarray, streams: int = 16) -> f
     width = len(codes) // streams
     if width < 2:
         raise ValueError(f"{len(codes)} characters are too few for {streams} parts: take fewer")
-    parts = torch.as_tensor(codes[: streams * width]).view(streams, width)
+    text = torch.as_tensor(codes[: streams * width])
+    _check_codes(text, model.readout.out_features)
+    parts = text.view(streams, width)
     states, total, count = None, 0.0, 0
     with _not_training(model):
         for start in range(0, width - 1, 250):
@@ -184,8 +197,9 @@ def watch(
     change: as in `trace`, to set cells to other values on their way.
     stretch, warm: a text of more than stretch + warm characters is read in stretches side by side,
         each begun `warm` characters earlier to fill the memory: much faster, and all but the same.
+    ValueError for an empty text, a code outside the alphabet, stretch below 1 or warm below 0.
     """
-    places = _stretches(len(codes), stretch, warm)
+    places = _stretches(model, codes, stretch, warm)
     with _not_training(model), trace(model, only=names, change=change) as log:
         logits, _ = model.by_steps(torch.as_tensor(codes[places]))
 
@@ -216,13 +230,13 @@ def with_cells_held(
 
     held: of each variant, cell -> the value at which its c stays; {} for none. Cells are numbered
         as `watch` puts them side by side, those of the first layer first.
-    stretch, warm: as in `watch`.
+    stretch, warm: as in `watch`, and so are the errors; one more for a cell that there is not.
     """
     layers, H = len(model.stack.cells), model.readout.in_features
     for cell in {cell for cells in held for cell in cells}:
         if not 0 <= cell < layers * H:
             raise ValueError(f"there is no cell {cell}: give 0 to {layers * H - 1}")
-    places = _stretches(len(codes), stretch, warm)
+    places = _stretches(model, codes, stretch, warm)
     at = torch.full((len(held), len(places), layers * H), torch.nan)  # nan: as it goes
     for variant, cells in zip(at, held):
         for cell, value in cells.items():
@@ -241,8 +255,14 @@ def with_cells_held(
     return np.stack([_in_order(variant, places, warm) for variant in log_p])
 
 
-def _stretches(T, stretch, warm):
+def _stretches(model, codes, stretch, warm):
     """Places in the text, a row for each stretch with the warm-up before it."""
+    if stretch < 1:
+        raise ValueError(f"stretch is {stretch}: read at least 1 character per stretch")
+    if warm < 0:
+        raise ValueError(f"warm is {warm}: give 0 (no warm-up) or more characters")
+    _check_codes(torch.tensor(codes), model.readout.out_features)  # whole, for its place in errors
+    T = len(codes)
     length = min(T, stretch + warm)
     starts = np.append(np.arange(0, T - length, stretch), T - length)
     return starts[:, None] + np.arange(length)

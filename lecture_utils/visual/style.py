@@ -39,6 +39,9 @@ SIGNED = LinearSegmentedColormap.from_list(
 MAGNITUDE = LinearSegmentedColormap.from_list("magnitude", ["#F7F7F7", "#C9A6CC", "#5B1A5E"])
 """Sequential map for sizes (gradient norms, probabilities)."""
 
+LATER, HATCH = "#F1F3F5", "#C3CBD2"
+"""Ground and hatching of what comes later: pixels that are not drawn yet, or may not be seen."""
+
 
 def shades(quantity: str) -> LinearSegmentedColormap:
     """Near-white to the quantity's colour, for values from 0 up."""

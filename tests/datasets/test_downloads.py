@@ -34,6 +34,24 @@ def server(server):
     return server
 
 
+@pytest.fixture
+def sending(monkeypatch):
+    """sending(answer) -> the address of a server that sends these bytes once, whatever is asked."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def talk(answer):
+            with listener.accept()[0] as connection:
+                connection.recv(4096)
+                connection.sendall(answer)
+
+        def send(answer):
+            threading.Thread(target=talk, args=(answer,), daemon=True).start()
+            return f"http://127.0.0.1:{listener.getsockname()[1]}/text"
+
+        yield send
+
+
 def get(server, **known):
     return fetch(server.url, "text.txt", instead=INSTEAD, **(known or {"sha256": SHA256}))
 
@@ -219,25 +237,14 @@ def test_where_only_the_hash_is_known_there_is_an_end_as_well(
     assert get(server).read_bytes() == BODY
 
 
-def test_who_sends_more_than_announced_is_cut_off(folder, removed, monkeypatch):
+def test_who_sends_more_than_announced_is_cut_off(folder, removed, sending):
     """In chunks: there the announced length is not what ends an answer."""
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}/text"
-
-        def talk():
-            with listener.accept()[0] as connection:
-                connection.recv(4096)
-                connection.sendall(
-                    b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\nTransfer-Encoding: chunked\r\n\r\n"
-                    + 3 * b"5\r\n01234\r\n" + b"0\r\n\r\n"
-                )
-
-        thread = threading.Thread(target=talk, daemon=True)
-        thread.start()
-        with pytest.raises(OSError, match="it has more than 9 bytes"):
-            fetch(url, "text.txt", sha256=SHA256, instead=INSTEAD)
-        thread.join(5)
+    url = sending(
+        b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\nTransfer-Encoding: chunked\r\n\r\n"
+        + 3 * b"5\r\n01234\r\n" + b"0\r\n\r\n"
+    )
+    with pytest.raises(OSError, match="it has more than 9 bytes"):
+        fetch(url, "text.txt", sha256=SHA256, instead=INSTEAD)
     assert removed == [0]
 
 
@@ -418,21 +425,30 @@ def test_a_server_that_falls_silent_is_given_up_and_the_part_is_kept(server, fol
     assert files_in(folder) == {"text.txt.part": HALF}
 
 
-def test_an_answer_that_is_not_http_is_told(folder, monkeypatch):
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}/text"
+def test_an_answer_that_is_not_http_is_told(folder, sending):
+    url = sending(b"SSH-2.0-OpenSSH\r\n")
+    with pytest.raises(OSError, match=rf"{url} could not be fetched .*SSH.*\. {REMEDY}"):
+        fetch(url, "text.txt", sha256=SHA256, instead=INSTEAD)
 
-        def talk():
-            with listener.accept()[0] as connection:
-                connection.recv(4096)
-                connection.sendall(b"SSH-2.0-OpenSSH\r\n")
 
-        thread = threading.Thread(target=talk, daemon=True)
-        thread.start()
-        with pytest.raises(OSError, match=rf"{url} could not be fetched .*SSH.*\. {REMEDY}"):
-            fetch(url, "text.txt", sha256=SHA256, instead=INSTEAD)
-        thread.join(5)
+@pytest.mark.parametrize(
+    "told",
+    ["many", "", "-5", "5_0", "5.0", "5, 5", "\u0665", pytest.param(5000 * "9", id="5000 digits")],
+)
+def test_an_announced_length_that_is_no_number_is_named_with_the_remedy(folder, sending, told):
+    header = f"Content-Length: {told}".encode()
+    keep_part(folder, b"To be")
+    url = sending(b"HTTP/1.1 200 OK\r\n" + header + b"\r\n\r\n01234")
+    named = rf"{url} could not be fetched .*header Content-Length is '.{{0,50}}', not a number of"
+    kept = "Call again to go on from what has arrived"
+    with pytest.raises(OSError, match=rf"{named} bytes\)\. {kept}\. {REMEDY}"):
+        fetch(url, "text.txt", sha256=SHA256, instead=INSTEAD)
+    assert files_in(folder) == {"text.txt.part": 5}
+
+
+def test_an_announced_length_may_stand_between_spaces(folder, sending):
+    url = sending(b"HTTP/1.1 200 OK\r\nContent-Length:  5 \t\r\n\r\n01234")
+    assert fetch(url, "text.txt", size=5, instead=INSTEAD).read_bytes() == b"01234"
 
 
 def test_a_folder_that_cannot_be_made_is_named_with_the_remedy(server, tmp_path, monkeypatch):

@@ -8,6 +8,7 @@ import itertools
 import json
 import math
 import pkgutil
+import time
 from pathlib import Path
 
 import IPython.display
@@ -74,6 +75,34 @@ def test_each_lesson_has_exercises_and_each_goes_by_its_own_name():
         for name, exercise in found.items():
             assert exercise.name == name == exercise.reference.__name__
             assert exercise.cases and exercise.values and exercise.mistakes and exercise.hints
+
+
+@pytest.mark.parametrize("lesson, names", [
+    ("hidden_cells", ["auc", "find_cell", "with_temperature", "hold"]),
+    ("pixels", ["bits_per_dimension", "build_mask", "leaks", "passes"]),
+])
+def test_these_lessons_have_four(lesson, names):
+    assert list(exercises_of(lesson)) == names
+
+
+@pytest.fixture
+def one_thread():
+    """Where the other core is busy, a second thread's waiting counts as work."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@each_exercise
+def test_each_is_short_and_a_check_of_it_takes_less_than_a_second(exercise, one_thread):
+    assert len(exercise.hints) == 3
+    if exercise.name != "my_cell":  # a whole class
+        assert len(exercise.source.splitlines()) <= 9  # the def line and at most 8 more
+    began = time.process_time()
+    for attempt in (exercise.reference, lambda *_: 0.5):
+        exercise.judge(attempt)
+    assert time.process_time() - began < 1
 
 
 # Right answers -----------------------------------------------------------------------------------

@@ -1,7 +1,6 @@
 """Lesson 06: the answers against independent witnesses, and what is said of what learners write."""
 
 import math
-import time
 
 import numpy as np
 import pytest
@@ -15,17 +14,6 @@ from lecture_utils.trace import note, trace
 from lecture_utils.training import probes
 
 EXERCISES = {name: v for name, v in vars(ex).items() if isinstance(v, Exercise)}
-
-
-def test_there_are_four_and_a_check_takes_less_than_a_second():
-    assert list(EXERCISES) == ["auc", "find_cell", "with_temperature", "hold"]
-    for exercise in EXERCISES.values():
-        began = time.process_time()
-        for wrong in (exercise.reference, lambda *_: 0.5):
-            exercise.judge(wrong)
-        assert time.process_time() - began < 1, exercise
-        assert len(exercise.hints) == 3
-        assert len(exercise.source.splitlines()) <= 9  # the def line and at most 8 more
 
 
 # auc ---------------------------------------------------------------------------------------------

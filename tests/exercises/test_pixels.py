@@ -2,7 +2,6 @@
 
 import inspect
 import math
-import time
 
 import numpy as np
 import pytest
@@ -22,17 +21,6 @@ from lecture_utils.models.pixels import (
 )
 
 EXERCISES = {name: v for name, v in vars(ex).items() if isinstance(v, Exercise)}
-
-
-def test_there_are_four_and_a_check_takes_less_than_a_second():
-    assert list(EXERCISES) == ["bits_per_dimension", "build_mask", "leaks", "passes"]
-    for exercise in EXERCISES.values():
-        began = time.process_time()
-        for wrong in (exercise.reference, lambda *_: 0.5):
-            exercise.judge(wrong)
-        assert time.process_time() - began < 1, exercise
-        assert len(exercise.hints) == 3
-        assert len(exercise.source.splitlines()) <= 9  # the def line and at most 8 more
 
 
 # bits per dimension ------------------------------------------------------------------------------

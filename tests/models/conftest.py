@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from jaxtyping import config
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -13,14 +12,6 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
-
-
-@pytest.fixture
-def as_a_reader_runs_it():
-    """Without the run-time shape checks of pytest: what is left is what a reader gets."""
-    config.update("jaxtyping_disable", True)
-    yield
-    config.update("jaxtyping_disable", False)
 
 
 @pytest.fixture

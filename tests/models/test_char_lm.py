@@ -145,6 +145,9 @@ def test_bits_are_those_of_the_text_read_in_parts():
     assert bits_per_character(network, text, streams=2) == pytest.approx(expected.item(), abs=1e-9)
     with pytest.raises(ValueError, match="31 characters are too few for 16 parts"):
         bits_per_character(network, text[:31])
+    text[700] = V
+    with pytest.raises(ValueError, match=r"code at \[700\] is 5"):  # in the text, not in a part
+        bits_per_character(network, text, streams=2)
 
 
 @pytest.mark.gpu
@@ -260,14 +263,35 @@ def test_samples_follow_the_temperature():
 def test_bad_input_is_refused():
     network = model()
     nothing = torch.zeros(1, 0, dtype=torch.long)
-    for codes in (torch.tensor([[0, V]]), torch.tensor([[-1]]), nothing):
-        with pytest.raises(ValueError, match="each 0 to 4"):
-            network(codes)
+    for run in (network, network.by_steps):
+        with pytest.raises(ValueError, match=r"text is empty: .*shape \(1, 0\), give at least one"):
+            run(nothing)
+        with pytest.raises(ValueError, match=r"code at \[1, 2\] is 5: the model knows 0 to 4"):
+            run(torch.tensor([[0, 4, 4], [1, 1, V]]))
+        with pytest.raises(ValueError, match=r"code at \[0, 1\] is -1: .* that it was trained on"):
+            run(torch.tensor([[0, -1], [V, 0]]))
     with pytest.raises(ValueError, match="temperature is -1"):
         next(sample(network, [0], 1, np.random.default_rng(0), temperature=-1))
-    with pytest.raises(ValueError, match="each 0 to 4"):
+    with pytest.raises(ValueError, match="the text is empty"):
         next(sample(network, [], 1, np.random.default_rng(0)))
     with pytest.raises(ValueError, match="20 characters are too few for 4 streams of 5"):
         chunks(np.zeros(20, int), 4, 5)
     with pytest.raises(ValueError, match="nothing was changed under stack.cells.7.c"):
         watch(network, np.zeros(9, int), change={"stack.cells.7.c": lambda c: c})
+
+
+@pytest.mark.parametrize("read", [watch, partial(with_cells_held, held=[{}])])
+def test_a_text_that_cannot_be_read_in_stretches_is_refused(read):
+    network, text = model(), np.zeros(50, int)
+    read(network, text, stretch=1, warm=0)  # the least that is allowed
+    for stretch in (0, -3):
+        with pytest.raises(ValueError, match=f"stretch is {stretch}: read at least 1"):
+            read(network, text, stretch=stretch)
+    with pytest.raises(ValueError, match=r"warm is -1: give 0 \(no warm-up\) or more"):
+        read(network, text, warm=-1)
+    with pytest.raises(ValueError, match="the text is empty: .*give at least one character"):
+        read(network, text[:0])
+    for wrong in (V, -1):
+        text[[33, 40]] = wrong
+        with pytest.raises(ValueError, match=rf"code at \[33\] is {wrong}: the model knows 0 to 4"):
+            read(network, text, stretch=10, warm=5)  # the place in the text, not in a stretch

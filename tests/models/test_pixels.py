@@ -23,6 +23,7 @@ from lecture_utils.models.pixels import (
     sees,
     sees_all,
 )
+from tests.models.pixel_networks import binary_images
 
 pytestmark = pytest.mark.usefixtures("float64")
 
@@ -32,11 +33,6 @@ C, H, W, K = 3, 2, 4, 5
 @pytest.fixture
 def images():
     return torch.randint(K, (7, C, H, W))
-
-
-def all_binary(C, H, W):
-    """Every image there is with two levels."""
-    return torch.tensor(list(product((0, 1), repeat=C * H * W))).view(-1, C, H, W)
 
 
 # ---------------------------------------------------------------- probability
@@ -70,7 +66,7 @@ def test_bits_per_dimension_of_known_cases(images):
 @pytest.mark.parametrize("kind", [IndependentPixels, LogisticAutoregression])
 @pytest.mark.parametrize("size", [(1, 3, 3), (3, 1, 3)])
 def test_probabilities_of_all_512_images_sum_to_1(kind, size):
-    model, everything = kind(size[0], 2, *size[1:]), all_binary(*size)
+    model, everything = kind(size[0], 2, *size[1:]), binary_images(*size)
     if kind is IndependentPixels:
         model.count(everything[torch.randint(512, (20,))])
     else:
@@ -134,7 +130,7 @@ def model():
 
 
 def test_samples_have_the_models_distribution():
-    model, everything = LogisticAutoregression(1, 2, 2, 2), all_binary(1, 2, 2)
+    model, everything = LogisticAutoregression(1, 2, 2, 2), binary_images(1, 2, 2)
     model.W.data.normal_()
     model.b.data.normal_()
     p = torch.exp(-nats(model(everything), everything))

@@ -4,7 +4,6 @@ from functools import partial
 
 import numpy as np
 import pytest
-from jaxtyping import config
 from scipy.signal import lfilter
 from scipy.stats import pearsonr, spearmanr
 from sklearn.metrics import roc_auc_score
@@ -20,14 +19,6 @@ from lecture_utils.training.probes import (
     interpretable_cells,
     linear_probe,
 )
-
-
-@pytest.fixture
-def as_a_reader_runs_it():
-    """Without the run-time shape checks of pytest: what is left is what a reader gets."""
-    config.update("jaxtyping_disable", True)
-    yield
-    config.update("jaxtyping_disable", False)
 
 
 def rng(seed=0):

@@ -25,6 +25,12 @@ TABLE = np.array([[1.0, 2.0, 3.0], [4.0, 1.0000001, np.nan]])
     (lambda: checks.label("", "a cell", 4),
      "'' cannot name a cell: use a text of 1 to 4 characters"),
     (lambda: checks.label(7, "a cell", 4), "7 cannot name a cell: use a text of 1 to 4 characters"),
+    (lambda: checks.text("x", "", "ab", 4), "x is '': give at least one character of 'ab'"),
+    (lambda: checks.text("x", 7, "ab", 4), "x is 7: give at least one character of 'ab'"),
+    (lambda: checks.text("x", "ababa", "ab", 4), "x has 5 characters: shorten it to 4 at most"),
+    (lambda: checks.text("x", "aBA", "ab", 4),
+     "x has 'B' at position 1, which is not in the alphabet 'ab': leave it out, or use a network "
+     "that knows it"),
     (lambda: checks.mapping("x", [1], "a -> b"), "x is a list: give a dict, a -> b"),
     (lambda: checks.function("x", 3), "x is 3: give a function, or None"),
 ])
@@ -39,6 +45,7 @@ def test_what_is_right_passes():
     assert checks.whole_number("x", np.int64(2), 0, 2) == 2
     assert type(checks.whole_number("x", np.int64(2), 0, 2)) is int
     checks.label("LSTM", "a cell", 4)
+    checks.text("x", "baab", "ab", 4)
     checks.mapping("x", {}, "")
     checks.function("x", None)
     checks.function("x", len)

@@ -146,7 +146,7 @@ def with_value(name, value):
     (with_value("b", np.nan), r"b holds nan at \[0\]"),
     ({"text": ""}, "text is '': give at least one character of"),
     ({"text": 7}, "text is 7"),
-    ({"text": "a" * 121}, "121 characters: the score holds 120"),
+    ({"text": "a" * 121}, "text has 121 characters: shorten it to 120 at most"),
     ({"text": "aZ"}, "text has 'Z' at position 1, which is not in the alphabet"),
     ({"readout": readout()[:2]}, "readout must be three things"),
     ({"readout": 5}, "readout must be three things"),

@@ -83,7 +83,7 @@ def test_the_browser_module_imports_nothing_and_names_no_host():
 
 @pytest.mark.parametrize("changes, said", [
     ({"text": "help"}, "'p' at position 3"),
-    ({"text": ""}, "empty"),
+    ({"text": ""}, "text is '': give at least one character of 'helo'"),
     ({"text": "h" * 25, "targets": "h" * 25}, "24 at most"),
     ({"targets": "ell"}, "3 characters"),
     ({"targets": "elly"}, "'y'"),

@@ -14,6 +14,8 @@ from torch import Tensor
 
 from lecture_utils.visual.style import (
     COLOURS,
+    HATCH,
+    LATER,
     SERIES,
     Picture,
     described,
@@ -21,7 +23,6 @@ from lecture_utils.visual.style import (
     shades,
 )
 from lecture_utils.visual.widgets.pixel_film import PAPER_TO_INK
-from lecture_utils.visual.widgets.pixel_sight import HATCH, LATER
 
 GREY = "#555555"
 FRAME = to_rgb("#C3CBD2")

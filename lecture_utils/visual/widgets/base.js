@@ -332,6 +332,31 @@ function widget(name, label, draw) {
   return { render };
 }
 
+const PATIENCE = 4000; // milliseconds without an answer, until Python is said to be busy
+
+// For widgets that ask Python of the notebook. From begin(text) to end(text) `place` has the class
+// "busy" (see the style sheets), and `message` says what goes on: a text, or, if none comes for
+// long, why. A complaint is marked and announced.
+function awaiting(view, place, message) {
+  let patience = 0;
+  view.atEnd(() => clearTimeout(patience));
+  function end(text, isComplaint = false) {
+    clearTimeout(patience);
+    place.classList.remove("busy");
+    message.classList.toggle("complaint", isComplaint);
+    message.textContent = text;
+    if (isComplaint) view.say(text);
+  }
+  function begin(text) {
+    end(text);
+    place.classList.add("busy");
+    patience = setTimeout(() => {
+      message.textContent = "No answer from Python yet: is the notebook running another cell?";
+    }, PATIENCE);
+  }
+  return { begin, end, isBusy: () => place.classList.contains("busy") };
+}
+
 // Said in a page without kernel, beside what then stays off.
 function kernelNotice(what) {
   return make("p", { class: "notice" }, `${what} needs Python: open the notebook to use it.`);

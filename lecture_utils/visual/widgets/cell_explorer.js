@@ -5,7 +5,6 @@ const LISTED = 10; // cells in an answer
 const NEAR = 20; // characters on either side that are around a span
 const TURNS = 20; // shifted copies of a question, to see what chance reaches
 const LONGEST_TYPED = 2000;
-const PATIENCE = 4000; // milliseconds without an answer, until Python is said to be busy
 const LINE = 24; // from one line of the text to the next, in pixels,
 const RIBBON = 20; // of these coloured,
 const TRACK = [21, 24]; // and where the feature is drawn
@@ -1071,8 +1070,7 @@ function drawExplorer(view) {
     });
     return { button, isOwn };
   });
-  let patience = 0;
-  view.atEnd(() => clearTimeout(patience));
+  const python = awaiting(view, typing, message);
   view.atEnd(() => send.cancel());
 
   const send = debounce(() => {
@@ -1080,15 +1078,9 @@ function drawExplorer(view) {
     else if (box.value) view.set("typed", box.value);
   }, 200);
   box.addEventListener("input", () => {
-    clearTimeout(patience);
-    message.classList.remove("complaint");
     stays.hidden = true;
-    message.textContent = box.value ? "Python is reading \u2026" : "";
-    typing.classList.toggle("busy", box.value !== "");
-    patience = setTimeout(() => {
-      if (typing.classList.contains("busy"))
-        message.textContent = "No answer from Python yet: is the notebook running another cell?";
-    }, PATIENCE);
+    if (box.value) python.begin("Python is reading \u2026");
+    else python.end("");
     send();
   });
 
@@ -1108,13 +1100,9 @@ function drawExplorer(view) {
     const { text, error } = view.get("refused");
     const refused = text === box.value;
     if (!refused && own?.text !== box.value) return;
-    typing.classList.remove("busy");
-    message.classList.toggle("complaint", refused);
-    message.textContent = refused
-      ? error
-      : `${whole(own.T)} of at most ${whole(LONGEST_TYPED)} characters`;
+    if (refused) python.end(error, true);
+    else python.end(`${whole(own.T)} of at most ${whole(LONGEST_TYPED)} characters`);
     stays.hidden = !refused;
-    if (refused) view.say(error);
   }
 
   function showText() {

@@ -33,6 +33,18 @@ def label(text, of: str, longest: int) -> None:
         raise ValueError(f"{text!r} cannot name {of}: use a text of 1 to {longest} characters")
 
 
+def text(name: str, value, alphabet: str, longest: int) -> None:
+    """A text of 1 to `longest` characters, all of them in the alphabet."""
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"{name} is {value!r}: give at least one character of {alphabet!r}")
+    if len(value) > longest:
+        raise ValueError(f"{name} has {len(value)} characters: shorten it to {longest} at most")
+    for place, character in enumerate(value):
+        if character not in alphabet:
+            raise ValueError(f"{name} has {character!r} at position {place}, which is not in the "
+                             f"alphabet {alphabet!r}: leave it out, or use a network that knows it")
+
+
 def mapping(name: str, value, form: str) -> None:
     """A dict. form: of what, as "name -> (T,)"."""
     if not isinstance(value, Mapping):

@@ -58,7 +58,7 @@ class GateStepper(LectureWidget):
         _check_alphabet(alphabet)
         W, b = _checked_weights(W, b, len(alphabet))
         H = len(W) // 4
-        _check_text(text, alphabet)
+        checks.text("text", text, alphabet, LONGEST)
         readout = {} if readout is None else _checked_readout(readout, H)
         super().__init__(
             weights={"W": _packed(W), "b": _packed(b)}, readout=readout,
@@ -71,7 +71,7 @@ class GateStepper(LectureWidget):
 
     @traitlets.validate("text")
     def _text_fits(self, proposal):
-        _check_text(proposal["value"], self.alphabet)
+        checks.text("text", proposal["value"], self.alphabet, LONGEST)
         return proposal["value"]
 
     @traitlets.validate("unit")
@@ -213,14 +213,3 @@ def _checked_readout(readout, H: int) -> dict:
         checks.shape(f"{what} of the readout", array, shape,
                      f"{shape}, for {V} names and H = {H} hidden units")
     return {"W": _packed(W), "b": _packed(b), "names": names}
-
-
-def _check_text(text, alphabet: str) -> None:
-    if not isinstance(text, str) or not text:
-        raise ValueError(f"text is {text!r}: give at least one character of {alphabet!r}")
-    if len(text) > LONGEST:
-        raise ValueError(f"text has {len(text)} characters: the score holds {LONGEST}, shorten it")
-    for place, character in enumerate(text):
-        if character not in alphabet:
-            raise ValueError(f"text has {character!r} at position {place}, which is not in the "
-                             f"alphabet {alphabet!r}: leave it out, or use a network that knows it")

@@ -2,7 +2,6 @@
 // only to complete a drawing is it asked again.
 
 const SIDE_BY_SIDE = 4;
-const PATIENCE = 4000; // milliseconds without an answer, until Python is said to be busy
 const WHOLE_FILM = 8000; // milliseconds
 const CELL = 20; // units of a drawing per pixel
 const HOLD = [-0.15, 0.6]; // from above to below the line, in pixels: there it can be taken hold of
@@ -424,8 +423,6 @@ function drawFilm(view) {
   let rows = view.get("board").rows;
   let cursor = 0;
   let stroke = ""; // what the pointer does while it is down: "draw", "edge" or nothing
-  let patience = 0;
-  view.atEnd(() => clearTimeout(patience));
 
   const board = makeGrid("board", {
     role: "application",
@@ -561,7 +558,7 @@ function drawFilm(view) {
     moveTo(1);
   });
   const same = (one, other) => JSON.stringify(one) === JSON.stringify(other);
-  const isWaiting = () => drawingView.classList.contains("busy");
+  const wait = () => python.begin("The model is drawing \u2026");
 
   function ask(seed = view.get("board").seed) {
     const next = { levels: [...drawing], rows, seed };
@@ -570,29 +567,14 @@ function drawFilm(view) {
     view.set("board", next);
   }
 
-  function wait() {
-    clearTimeout(patience);
-    drawingView.classList.add("busy");
-    message.classList.remove("complaint");
-    message.textContent = "The model is drawing \u2026";
-    patience = setTimeout(() => {
-      if (isWaiting())
-        message.textContent = "No answer from Python yet: is the notebook running another cell?";
-    }, PATIENCE);
-  }
-
   // Python's answer; answers to earlier drawings are let go.
   function takeCompletion() {
     const answer = view.get("completed");
     if (!answer.board || !same(answer.board, view.get("board"))) return;
-    clearTimeout(patience);
-    drawingView.classList.remove("busy");
-    message.classList.toggle("complaint", Boolean(answer.error));
-    message.textContent = answer.error ?? "";
+    python.end(answer.error ?? "", Boolean(answer.error));
     ownRun = own();
     watch.disabled = !ownRun;
-    if (answer.error) view.say(answer.error);
-    else {
+    if (!answer.error) {
       paintResults(answer);
       view.say(`${SIDE_BY_SIDE} completions of your drawing`);
     }
@@ -687,6 +669,8 @@ function drawFilm(view) {
         ),
   );
 
+  const python = awaiting(view, drawingView, message);
+
   // ---- together ---------------------------------------------------------------------------------
   const tabs = [
     { text: "An image grows", completing: false },
@@ -709,7 +693,7 @@ function drawFilm(view) {
       one.tab.setAttribute("aria-pressed", String(one.completing === completing));
     const { board: asked } = view.get("completed");
     // Nothing is asked of Python before the drawing is looked at.
-    if (completing && canDraw && !same(asked, view.get("board")) && !isWaiting())
+    if (completing && canDraw && !same(asked, view.get("board")) && !python.isBusy())
       ask(view.get("board").seed + 1);
   }
 

@@ -17,7 +17,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from lecture_utils.visual.style import COLOURS, described, picture
+from lecture_utils.visual.style import COLOURS, HATCH, LATER, described, picture
 from lecture_utils.visual.widgets import checks
 from lecture_utils.visual.widgets.base import LectureWidget, attempt, bundle, numbers, pack, unpack
 
@@ -29,7 +29,6 @@ SIDE_BY_SIDE = 4
 ROUNDING = 1e-3
 IMPOSSIBLE = 1e-30  # in float32, and as -log2 p, still a number
 PAPER_TO_INK = LinearSegmentedColormap.from_list("paper to ink", ["#FFFFFF", "#1F2429"])
-LATER, HATCH = "#F1F3F5", "#C3CBD2"
 
 
 class Completion(NamedTuple):

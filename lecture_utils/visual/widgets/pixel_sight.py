@@ -17,7 +17,7 @@ import traitlets
 from matplotlib.colors import to_rgba
 from matplotlib.patches import Rectangle
 
-from lecture_utils.visual.style import COLOURS, MAGNITUDE, described, picture
+from lecture_utils.visual.style import COLOURS, HATCH, LATER, MAGNITUDE, described, picture
 from lecture_utils.visual.widgets import checks
 from lecture_utils.visual.widgets.base import LectureWidget, bundle, counted, numbers, pack, unpack
 
@@ -28,7 +28,6 @@ DECADES = 6
 FAINTEST = 0.12
 """Where on the scale of colours the weakest begins: it must not look like nothing."""
 BLIND, ALARM = COLOURS["cell"], COLOURS["output"]
-LATER, HATCH = "#F1F3F5", "#C3CBD2"
 
 
 class Count(NamedTuple):

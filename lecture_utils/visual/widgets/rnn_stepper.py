@@ -45,10 +45,10 @@ class RNNStepper(LectureWidget):
 
     def __init__(self, W_xh, W_hh, W_hy, b_h, b_y, alphabet="helo", text="hell", targets="ello"):
         arrays = _checked_weights(dict(zip(NAMES, (W_xh, W_hh, W_hy, b_h, b_y))), alphabet)
-        _check_text("text", text, alphabet)
+        checks.text("text", text, alphabet, LONGEST)
         if targets is None:
             targets = text[1:] + "?"
-        _check_text("targets", targets, alphabet + "?")
+        checks.text("targets", targets, alphabet + "?", LONGEST)
         if len(targets) != len(text):
             raise ValueError(f"targets {targets!r} has {len(targets)} characters, text {text!r} "
                              f"has {len(text)}: give one per step, '?' where it is not known")
@@ -64,7 +64,7 @@ class RNNStepper(LectureWidget):
 
     @traitlets.validate("text")
     def _text_fits(self, proposal):
-        _check_text("text", proposal["value"], self.alphabet)
+        checks.text("text", proposal["value"], self.alphabet, LONGEST)
         return proposal["value"]
 
     @traitlets.validate("step")
@@ -158,14 +158,3 @@ def _checked_weights(arrays: dict, alphabet: str) -> dict[str, np.ndarray]:
         infinite = ~np.isfinite(arrays[name])
         checks.refuse(name, arrays[name], infinite, "train with a smaller step")
     return arrays
-
-
-def _check_text(what: str, text: str, alphabet: str) -> None:
-    if not text:
-        raise ValueError(f"{what} is empty: give at least one character of {alphabet!r}")
-    if len(text) > LONGEST:
-        raise ValueError(f"{what} has {len(text)} characters: the stepper shows {LONGEST} at most")
-    for place, character in enumerate(text):
-        if character not in alphabet:
-            raise ValueError(f"{what} {text!r} has {character!r} at position {place}, which is not "
-                             f"in the alphabet {alphabet!r}")
