@@ -45,7 +45,7 @@ def shown(value, digits):
 
 START, ONE, TWO = "00_start_here.ipynb", "01_recurrence.ipynb", "02_backprop_through_time.ipynb"
 THREE, FOUR, FIVE = "03_vanishing_gradients.ipynb", "04_lstm.ipynb", "05_cells.ipynb"
-SEVEN = "07_pixels.ipynb"
+SIX, SEVEN = "06_hidden_cells.ipynb", "07_pixels.ipynb"
 NUMBER = r"(-?[\d,]+(?:\.\d+)?)"
 POWER = r"(\de[-+]\d\d)"
 POWER3 = r"(\d\.\de[-+]\d\d)"
@@ -462,6 +462,71 @@ def test_the_menu_of_the_controller():
     assert best == shown(100 * max(scores), 0)
 
 
+# Lesson 06 ---------------------------------------------------------------------------------------
+
+
+def test_bits_of_the_character_models_and_their_best_rivals():
+    for corpus in ("code", "prose"):
+        bits = {
+            row["model"]: float(row["value"])
+            for row in rows_of("char_models")
+            if row["measure"] == "bits" and row["corpus"] == corpus and not row["source"]
+        }
+        card = json.loads((ROOT / f"data/checkpoints/char_lm_{corpus}.json").read_text())
+        assert bits["LSTM"] == pytest.approx(card["metrics"]["test, bits per character"], abs=1e-3)
+        rivals = {name: value for name, value in bits.items() if name not in ("LSTM", "RNN")}
+        best = min(rivals, key=rivals.get)
+        pattern = rf"on {corpus} the LSTM .*? LSTM {NUMBER}, best rival {best} {NUMBER}"
+        assert numbers(SIX, pattern) == [shown(bits["LSTM"], 2), shown(rivals[best], 2)]
+
+
+def test_the_quote_cell_scored_by_scikit_learn():
+    """On a page of its own, with the weights as they ship."""
+    from sklearn.metrics import roc_auc_score
+
+    from lecture_utils.datasets.corpora import ALPHABET
+    from lecture_utils.models.char_lm import watch
+    from lecture_utils.recipes import hidden_cells
+
+    cell, score = numbers(SIX, rf"“inside quotes”: .*? cell {NUMBER}: {NUMBER}; chance")
+    (row,) = (row for row in rows_of("hidden_cells") if row["feature"] == "inside quotes")
+    assert (int(row["cell"]), float(row["score"])) == (cell, shown(score, 3))
+    text = hidden_cells.held_out("prose", 30_000, seed=17).text
+    values = watch(hidden_cells.network("prose"), ALPHABET.encode(text)).values["c"]
+    inside = hidden_cells.LABELS["prose"](text)["inside quotes"]
+    found = roc_auc_score(inside, int(row["direction"]) * values[:, int(cell)])
+    assert found > 0.95 and abs(found - score) < 0.03
+
+
+def test_how_many_cells_have_a_meaning():
+    card = json.loads((ROOT / "data/experiments/hidden_cells.json").read_text(encoding="utf-8"))
+    for corpus, cells in (("code", 2 * 384), ("prose", 2 * 320)):
+        for line in ("AUC 0.85 or r 0.6", "AUC 0.9 or r 0.7", "AUC 0.95 or r 0.8"):
+            trained, of, share, fresh = numbers(
+                SIX,
+                rf"{corpus} {line}: {NUMBER} of {NUMBER} cells \({NUMBER}%\), untrained {NUMBER}",
+            )
+            counted = [card["metrics"][f"{corpus}, interpretable cells, {which}, {line}"]
+                       for which in ("trained", "untrained")]  # fmt: skip
+            assert [trained, fresh] == counted and of == cells
+            assert share == shown(100 * trained / cells, 1)
+
+
+def test_context_beyond_eighty_characters():
+    for corpus in ("code", "prose"):
+        found = {
+            (row["measure"], int(float(row["x"]))): float(row["value"])
+            for row in rows_of("char_models")
+            if row["corpus"] == corpus and row["model"] == "LSTM" and "context" in row["measure"]
+        }
+        gain, error = numbers(
+            SIX, rf"{corpus}: with 300 characters {NUMBER} bits fewer than with 80, standard error "
+            rf"{NUMBER}"
+        )  # fmt: skip
+        assert gain == shown(found["context", 80] - found["context", 300], 3)
+        assert error == shown(found["context error", 80], 3)
+
+
 # Lesson 07 ---------------------------------------------------------------------------------------
 
 
@@ -479,23 +544,57 @@ def test_the_blind_spot_counted_by_its_geometry():
 
 
 def test_the_table_of_the_pixel_models():
+    starts = {}
     for row in rows_of("pixel_models"):
+        starts.setdefault(row["model"], []).append(row)
+    assert [len(own) for own in starts.values()] == [1, 1, 3, 3, 3, 3, 3]
+    for name, own in starts.items():
         weights, seconds, train, test = numbers(
             SEVEN,
-            rf"(?<!gated\x20){row['model']} {NUMBER} weights {NUMBER} s per epoch "
+            rf"(?<!gated\x20){name} {NUMBER} weights {NUMBER} s per epoch "
             rf"bits per dimension: training {NUMBER}, test {NUMBER}",
         )
-        assert weights == int(row["weights"])
-        assert seconds == shown(float(row["seconds_per_epoch"]), 1)
-        assert [train, test] == [shown(float(row[part]), 2) for part in ("train", "test")]
-        if row["model"] == "uniform":
+        assert {int(row["weights"]) for row in own} == {weights}
+        mean = {key: statistics.mean(float(row[key]) for row in own)
+                for key in ("seconds_per_epoch", "train", "test")}  # fmt: skip
+        assert seconds == shown(mean["seconds_per_epoch"], 1)
+        assert [train, test] == [shown(mean[part], 2) for part in ("train", "test")]
+        if name == "uniform":
             assert test == shown(math.log2(17), 2)
 
 
-def test_samples_are_no_copies():
-    card = json.loads((ROOT / "data/experiments/pixel_models.json").read_text(encoding="utf-8"))
-    names = ("200 samples of the gated PixelCNN", "200 test images")
-    parts = ("mean distance to the nearest training image", "smallest one")
-    expected = [shown(card["metrics"][f"{n}, {part}"], 1) for part in parts for n in names]
-    pattern = rf"mean distance {NUMBER} levels, of test images {NUMBER}; smallest {NUMBER} and "
-    assert numbers(SEVEN, pattern + NUMBER) == expected
+def test_seconds_until_all_runs_are_equally_good():
+    """The level that every run reaches at some time, and in each run the first epoch below it."""
+    runs = {}
+    for row in rows_of("pixel_models_training"):
+        if row["model"] != "logistic":
+            run = runs.setdefault((row["model"], row["start"]), [])
+            run.append((float(row["validation"]), float(row["seconds"])))
+    level = max(min(run)[0] for run in runs.values())
+    for name in {model for model, _ in runs}:
+        found = sorted(
+            next(seconds for bits, seconds in run if bits <= level)
+            for (model, _), run in runs.items()
+            if model == name
+        )
+        said = re.findall(rf"(?<!gated ){name} (\d+) (\d+) (\d+) (?=\D)", printed(SEVEN))
+        assert [[int(t) for t in times] for times in said] == [[round(t) for t in found]]
+
+
+def test_pairs_that_the_trained_pixel_networks_do_not_see():
+    """By changing one pixel at a time: what then stays as it was, for all images, is not seen."""
+    from lecture_utils.datasets.digits import grey_digits
+    from lecture_utils.recipes import pixel_models
+
+    images = grey_digits()[1].images[:3]
+    changed = images.repeat(64, 1, 1, 1).view(64, 3, 64)
+    changed[range(64), :, range(64)] = (changed[range(64), :, range(64)] + 5) % 17
+    for name in ("PixelCNN", "gated PixelCNN", "Row LSTM"):
+        model = pixel_models.network(name).double()
+        with torch.no_grad():
+            before = model(images).view(3, 64, 17)
+            after = model(changed.view(-1, 1, 8, 8)).view(64, 3, 64, 17)
+        seen = (after - before).abs().amax((1, 3)).T > 1e-12  # (who looks, at what)
+        unseen, leaks = numbers(SEVEN, rf"(?<!gated\x20){name} of 64 · 63 / 2 = 2,016 pairs {NUMBER} "
+                                rf"unseen, {NUMBER} leaks")  # fmt: skip
+        assert [unseen, leaks] == [int((~seen).tril(-1).sum()), int(seen.triu().sum())]

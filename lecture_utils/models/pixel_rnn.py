@@ -32,7 +32,8 @@ With three colours the maps are in three groups, and masks A and B say what a gr
 own pixel. K_ss needs no mask: where it reads, all colours are known.
 B batch (beside a mask's name: mask B), C colours, H height, W width, K levels, F feature maps (h
 has F // 2), T lines of N places. Source: van den Oord, Kalchbrenner and Kavukcuoglu (2016); the
-column beside the image is an addition.
+column beside the image is an addition. That the Row LSTM looks at the row above by a convolution of
+three states, and at its own row by its input alone, is how we read the paper.
 """
 
 from collections.abc import Iterator

@@ -3,15 +3,15 @@
     python -m lecture_utils.recipes colour_pixels --bfloat16
     python -m lecture_utils.recipes colour_pixels --bfloat16 --model plain
 
-The second one is a PixelCNN with its blind spot and as many weights. About half an hour on one
+The second one is a PixelCNN with its blind spot and about as many weights. About half an hour on one
 core that computes with bfloat16, an hour where it is left out. The run is saved as it goes, and
 the same command goes on after an interrupt.
 
 Saved as OUTPUT, with the course of the loss (OUTPUT_training) and a table (OUTPUT_table) of the
 network and of baselines that look up how often a level was seen next to the same ones:
 
-    model, weights      numbers that were learned; those that a mask holds at 0 are counted, too
-    seconds             of training
+    model, weights      numbers that were learned, without those that a mask holds at 0
+    seconds             of training, by the clock
     validation, test    bits per dimension; of the network's weights as they ship (float16)
     passes              runs of the network for one image that is drawn the plain way
 """
@@ -31,7 +31,7 @@ from lecture_utils.models.pixels import nats
 from lecture_utils.recipes._card import card
 from lecture_utils.recipes._command import Command
 from lecture_utils.recipes.char_lm import Diary, factor
-from lecture_utils.recipes.pixel_models import batches, bits
+from lecture_utils.recipes.pixel_models import batches, bits, weights
 from lecture_utils.runtime import seed
 from lecture_utils.training import checkpoints
 from lecture_utils.training.checkpoints import save, save_experiment
@@ -45,7 +45,7 @@ MODELS = {
     "gated": partial(GatedPixelCNN, 3, LEVELS, first_kernel=21),
     "plain": partial(PixelCNN, 3, LEVELS, first_kernel=21),
 }
-FEATURES, LAYERS = {"gated": 48, "plain": 126}, 8
+FEATURES, LAYERS = {"gated": 48, "plain": 138}, 8
 EARLY = (30, 100, 250)
 _WHERE = ("output", "run", "threads")
 
@@ -141,7 +141,7 @@ def _longer(counts, size):
 def main(argv: list[str]) -> None:
     command = Command(NAME, __doc__)
     command.add_argument("--model", choices=MODELS, default="gated")
-    command.count("--features", None, "maps of each layer (default: 48, plain 126)")
+    command.count("--features", None, "maps of each layer (default: 48, plain 138)")
     command.count("--layers", LAYERS)
     command.count("--scenes", 20_000, "to train on")
     command.count("--held-out", 1000, "scenes to test on")
@@ -184,7 +184,7 @@ def main(argv: list[str]) -> None:
     save(output, model, about(metrics={}), float16=True)
     ships = network(output)  # rounded, as a reader gets it
     rows = [*_baselines(parts), {
-        "model": options.model, "weights": sum(p.numel() for p in ships.parameters()),
+        "model": options.model, "weights": weights(ships),
         "seconds": entries[-1]["seconds"],
         **{part: round(bits(ships, parts[part]), 4) for part in ("validation", "test")},
         "passes": parts["test"][0].numel(),
