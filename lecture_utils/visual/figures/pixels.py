@@ -345,10 +345,11 @@ def learning(epochs: list[dict], level: float) -> Picture:
                     lw=1.4, alpha=0.85, color=colour,
                     label=name if number == 0 else None)  # fmt: skip
     ax.axhline(level, color=COLOURS["target"], ls="--", lw=1.2)
-    lowest = min(row["validation"] for row in epochs)
+    lowest, top = min(row["validation"] for row in epochs), level + 0.25
+    seconds = [row["seconds"] for row in epochs if row["validation"] <= top]
     ax.set(xscale="log", xlabel="seconds of training on one core (log scale)",
-           ylabel="bits per dimension,\nvalidation images",
-           ylim=(lowest - 0.05, level + 0.6))  # fmt: skip
+           ylabel="bits per dimension,\nvalidation images", ylim=(lowest - 0.02, top),
+           xlim=(0.9 * min(seconds), 1.15 * max(seconds)))  # fmt: skip
     ax.annotate(f"{level:.2f}", (1, level), (4, 0), va="center", fontsize=9,
                 xycoords=("axes fraction", "data"), textcoords="offset points")  # fmt: skip
     ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
