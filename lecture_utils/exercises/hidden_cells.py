@@ -219,6 +219,10 @@ find_cell = Exercise(
     mistakes={
         "Chosen and scored on the same text, all of it: the best of many cells looks good there by "
         "luck alone. Choose on the first half, score on the second.": _cell(_all, _all),
+        "Chosen and scored on the same text, all of it, and only high cells are found. Choose on "
+        "the first half, np.abs(auc - 0.5).argmax(), and score on the second.": _cell(
+            _all, _all, choose=np.argmax
+        ),
         "The cell is right. Its score is from the half on which it was chosen, where the best of "
         "many looks good by luck alone: score it on the second half.": _cell(_first, _first),
         "Chosen and scored on the second half. Choose on the first half, and keep the second for "
@@ -262,8 +266,8 @@ find_cell = Exercise(
         "once, (T, C) -> (C,). Yours does it cell by cell. Give it only the half that it may see.",
         "np.abs(auc - 0.5).argmax() on the first half is the cell. Was it high or low there? "
         "Remember that: the second half must not be asked again.",
-        "half = len(values) // 2. The score is the AUC of values[half:, cell] with labels[half:], "
-        "or 1 less that, if the cell's AUC on the first half was below 0.5.",
+        "half = len(values) // 2. The score is probes.auc(values[half:], labels[half:])[cell], or "
+        "1 less that, if the cell's AUC on the first half was below 0.5.",
     ),
 )
 

@@ -286,7 +286,7 @@ def sees_all(model: nn.Module, images: Int[Tensor, "B C H W"]) -> Float[Tensor, 
     x = scaled(images, model.levels, next(model.parameters())).repeat(D, 1, 1, 1).requires_grad_()
     with torch.enable_grad():
         logits = model.from_real(x).movedim(1, 3).reshape(D, B, D, model.levels)
-    own = logits.diagonal(dim1=0, dim2=2).sum(0)  # of copy d those of number d: one backward pass
+    own = logits.diagonal(dim1=0, dim2=2).sum(0)  # of copy d those of number d: a pass serves all
     total = torch.zeros_like(x)
     for logit in own if own.requires_grad else ():
         total += torch.autograd.grad(logit.sum(), x, retain_graph=True)[0].abs()

@@ -3,8 +3,8 @@
     python -m lecture_utils.recipes colour_pixels --bfloat16
     python -m lecture_utils.recipes colour_pixels --bfloat16 --model plain
 
-The second one is a PixelCNN with its blind spot and about as many weights. About half an hour on one
-core that computes with bfloat16, an hour where it is left out. The run is saved as it goes, and
+The second one is a PixelCNN with its blind spot and about as many weights. About half an hour on
+one core that computes with bfloat16, an hour where it is left out. The run is saved as it goes, and
 the same command goes on after an interrupt.
 
 Saved as OUTPUT, with the course of the loss (OUTPUT_training) and a table (OUTPUT_table) of the
@@ -85,10 +85,21 @@ def left_above_and_colour_before(images: Tensor) -> Tensor:
     return _mixed(images, _moved(images, 0, 1), _moved(images, 1, 0), before)
 
 
+def row_above_and_colours_before(images: Tensor) -> Tensor:
+    """As the one before, with the level above on the right and both colours before."""
+    before = [
+        nn.functional.pad(images[:, :-k].long(), (0, 0, 0, 0, k, 0), value=LEVELS) for k in (1, 2)
+    ]
+    return _mixed(
+        images, _moved(images, 0, 1), _moved(images, 1, 0), _moved(images, 1, -1), *before
+    )
+
+
 CONTEXTS = {
     "independent": place,
     "left neighbour": left,
     "left, above, colour before": left_above_and_colour_before,
+    "the same, above right, colours": row_above_and_colours_before,
 }
 
 
@@ -117,10 +128,14 @@ def table_bits(log2_p: Tensor, images: Tensor, context: Callable[[Tensor], Tenso
 
 
 def _moved(images, down, right):
-    """Images moved so that each place holds the level so far above and left; LEVELS outside."""
+    """Images moved so that each place holds the level so far above and left; LEVELS outside.
+
+    right: below 0 for the level on the right.
+    """
     H, W = images.shape[2:]
-    padded = nn.functional.pad(images.long(), (right, 0, down, 0), value=LEVELS)
-    return padded[:, :, :H, :W]
+    left, start = max(right, 0), max(-right, 0)
+    padded = nn.functional.pad(images.long(), (left, start, down, 0), value=LEVELS)
+    return padded[:, :, :H, start : start + W]
 
 
 def _mixed(images, *levels):

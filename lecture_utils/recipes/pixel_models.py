@@ -15,7 +15,8 @@ trained from several starts, and the weights of the first one ship. A row of the
     train, validation, test    bits per dimension, of the weights rounded to float16
     passes                     runs of the network for one image that is drawn the plain way
 
-and of its training (OUTPUT_training): validation bits after each epoch, and CPU seconds until then.
+and of its training (OUTPUT_training): validation bits after each epoch, and CPU seconds until then,
+without the first step.
 """
 
 import copy

@@ -64,14 +64,15 @@ def survey(rows: list[dict]) -> Picture:
     ends = np.array([[row["low"], row["high"]] for row in rows]).T
     ax.errorbar(scores, places, xerr=np.abs(ends - scores), fmt="o", ms=8, lw=1.8, zorder=3,
                 color=COLOURS["cell"], label="best cell, 95 % interval")  # fmt: skip
-    hard = [row["in_story"] if np.isnan(row["hard"]) else row["hard"] for row in rows]
-    ax.plot(hard, places, "D", ms=7, mfc="none", mec="black", mew=1.3, zorder=4,
-            label="the same cell, hard cases only")  # fmt: skip
+    of_code = not all(np.isnan(row["hard"]) for row in rows)
+    ax.plot([row["hard" if of_code else "in_story"] for row in rows], places, "D", ms=7, mfc="none",
+            mec="black", mew=1.3, zorder=4,
+            label=f"the same cell, {'hard cases' if of_code else 'the story'} only")  # fmt: skip
     for label, style, colour, size, name in (
         ("all cells together", "|", COLOURS["hidden"], 16, "all_cells"),
         ("best cell of an untrained network", "^", COLOURS["reference"], 7, "untrained"),
         ("what the character itself says", "s", "#C4CBD1", 6, "from_character"),
-        ("feature displaced", "x", GREY, 6, "control"),
+        ("chance (feature displaced)", "x", GREY, 6, "control"),
     ):
         ax.plot([row[name] for row in rows], places, style, color=colour, ms=size, mew=1.8,
                 label=label)  # fmt: skip
