@@ -521,8 +521,8 @@ def test_context_beyond_eighty_characters():
             if row["corpus"] == corpus and row["model"] == "LSTM" and "context" in row["measure"]
         }
         gain, error = numbers(
-            SIX, rf"{corpus}: with 300 characters {NUMBER} bits fewer than with 80, standard error "
-            rf"{NUMBER}"
+            SIX, rf"{corpus}: {NUMBER} bits more with 80 characters of its own than with 300, "
+            rf"standard error {NUMBER}"
         )  # fmt: skip
         assert gain == shown(found["context", 80] - found["context", 300], 3)
         assert error == shown(found["context error", 80], 3)

@@ -1,11 +1,13 @@
 """What the character models of lesson 06 can do, beside n-grams and compressors, on test text.
 
-    bits       bits per character; of prose also source by source
+    bits       bits per character; of prose also source by source. Networks and n-grams read a
+               text from its beginning to its end (the networks a long one in parts side by side)
     context    bits of a character when only the x before it are the text's own (`context_bits`);
                "context error" is the standard error of what it costs beyond the longest context
     closing    probability of the right closing mark, by its distance x from the opening one
                (brackets in code, quotation marks in prose)
-    choosing   share of the brackets where the right closing one is likelier than the two others
+    choosing   share of the brackets where the right closing one is likelier than the two others;
+               "choosing rare": the same of all but round ones, 20 characters and more
     inside     at the ends of clauses, AUC of the probability of a quotation mark: is a quotation
                open or not?
 
@@ -42,6 +44,8 @@ NETWORKS = {
 }
 CONTEXTS = (1, 2, 3, 5, 8, 12, 20, 30, 50, 80, 120, 200, 300)
 PLACES = 2000
+GAP = 3000
+PART = 20_000  # characters that a network reads at least before it begins anew
 DISTANCES = (1, 5, 10, 20, 40, 80, 160, 320, 640)
 """Edges of the bins."""
 OPENING, CLOSING = "([{", ")]}"
@@ -86,28 +90,33 @@ def context_bits(
 ) -> Iterator[tuple[int, float, float]]:
     """x; bits of the same `places` characters if only the x before them are their own; how sure.
 
-    What the memory holds before these x characters comes from elsewhere in the text, or is empty;
-    of the two, whichever costs less on the whole. (An empty memory is nearly unknown to the model,
-    foreign text misleads it; neither is what it is to know nothing.) How sure: the standard error
-    of the difference from the longest context.
+    What the memory holds before these x characters is of other text: from anywhere, or from GAP
+    characters farther up, mostly the same file or chapter; or it is empty. Of the three, whichever
+    costs least on the whole. (An empty memory is nearly unknown to the model, other text misleads
+    it; none is what it is to know nothing.) How sure: the standard error of the difference from the
+    longest context.
     """
     longest = max(contexts)
+    gap = min(GAP, len(codes) // 2)
     rng = np.random.default_rng(0)
-    ends, elsewhere = rng.integers(longest, len(codes) - 1, (2, places))
+    ends, elsewhere = rng.integers(longest + gap, len(codes) - 1, (2, places))
     windows = torch.as_tensor(codes[ends[:, None] + np.arange(-longest, 1)])
-    foreign = torch.as_tensor(codes[elsewhere[:, None] + np.arange(-longest, 0)])
+    others = [
+        torch.as_tensor(codes[at[:, None] + np.arange(-longest, 0)])
+        for at in (elsewhere, ends - gap)
+    ]
     bits = {}
     with torch.no_grad():
         for part in torch.arange(places).split(100):  # the gates of all would take gigabytes
-            full = model(foreign[part])[1]
+            memories = [*(model(other[part])[1] for other in others), None]
             for x in contexts:
                 own = windows[part, -x - 1 :]
-                for start, states in enumerate((full, None)):
+                for start, states in enumerate(memories):
                     logits = model(own[:, :-1], states)[0][:, -1].cpu()
                     nats = torch.nn.functional.cross_entropy(logits, own[:, -1], reduction="none")
                     bits.setdefault((x, start), []).append(nats.numpy() / math.log(2))
     bits = {key: np.concatenate(parts) for key, parts in bits.items()}
-    best = {x: min((bits[x, 0], bits[x, 1]), key=np.mean) for x in contexts}
+    best = {x: min((bits[x, k] for k in range(3)), key=np.mean) for x in contexts}
     for x in contexts:
         more = best[x] - best[longest]
         yield x, float(best[x].mean()), float(more.std() / math.sqrt(places))
@@ -137,6 +146,8 @@ def marks_of(corpus: str, text: str, probabilities) -> Iterator[tuple[str, int, 
         likeliest = p[:, ALPHABET.encode(CLOSING)].max(axis=1) == right
         for edge, count, mean in by_distance(likeliest, distances):
             yield "choosing", edge, mean, count
+        rare = (distances >= 20) & (codes[places] != ALPHABET.encode(")")[0])
+        yield "choosing rare", 20, float(likeliest[rare].mean()), int(rare.sum())
     else:
         ends, quoted = clause_ends(text)
         p = probabilities(ends)[:, ALPHABET.encode('"')[0]]
@@ -176,7 +187,8 @@ def main(argv: list[str]) -> None:
         for name, checkpoint in networks.items():
             model = shipped(checkpoint)
             for source, text in texts.items():
-                bits = bits_per_character(model, ALPHABET.encode(text))
+                parts = max(1, min(16, len(text) // PART))
+                bits = bits_per_character(model, ALPHABET.encode(text), parts)
                 add(name, "bits", 0, bits, len(text), source)
             for x, bits, error in context_bits(model, ALPHABET.encode(texts[""]), CONTEXTS):
                 add(name, "context", x, bits, PLACES)

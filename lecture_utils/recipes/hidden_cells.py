@@ -40,7 +40,10 @@ SMALL = {"stretch": 250, "warm": 250}  # for a page of text
 LARGE = {"stretch": 4000, "warm": 2000}  # so that a docstring's opening marks have been read
 BLOCK = 500
 SENT = 24  # cells whose gates go along with the explorer; it asks for the others
+_WORDS = ("docstrings and comments", lambda k: k["inside docstring"] | k["inside comment"])
 HARD = {
+    "inside docstring": _WORDS,
+    "inside comment": _WORDS,
     "inside brackets": ("plain code", labels.plain_code),
     "inside a condition": ("plain code", labels.plain_code),
     "inside two brackets": ("the inside of brackets", lambda known: known["inside brackets"]),

@@ -218,11 +218,12 @@ def bootstrap_interval(
 
 
 def linear_probe(values: Real[Array, "T C"], feature: Feature) -> float:
-    """The ceiling: what a linear readout of all cells together knows of the feature.
+    """What a linear readout of all cells together knows of the feature.
 
     Fitted on the first half, scored on the second: AUC of a logistic regression if the feature
     is bool, else Spearman's r of a ridge regression. Each cell is first brought to mean 0 and
-    standard deviation 1. A high ceiling above low cells: the knowledge is there, spread out.
+    standard deviation 1. High above low cells: the knowledge is there, spread out. It is no upper
+    bound: fitted on little text, it may miss what one cell has.
     """
     _table(values, feature, "feature")
     half = len(values) // 2

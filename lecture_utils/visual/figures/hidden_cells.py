@@ -2,6 +2,7 @@
 
 import numpy as np
 from matplotlib.lines import Line2D
+from matplotlib.ticker import NullFormatter
 
 from lecture_utils.visual.style import COLOURS, SERIES, Picture, described, picture
 
@@ -55,19 +56,30 @@ def two_groups(
 def survey(rows: list[dict]) -> Picture:
     """For each feature the best cell's score on held-out text, its interval, beside its controls.
 
+    One panel per kind of score, as an AUC says nothing at 0.5 and a correlation at 0.
+
     rows: dicts with feature, kind, score, low, high, control, untrained, from_character, all_cells,
     and a score among hard cases, `hard` or `in_story`, nan where there is none.
     """
-    figure, ax = picture(9.0, 0.38 * len(rows) + 1.0)
+    kinds = [kind for kind in ("AUC", "r") if any(row["kind"] == kind for row in rows)]
+    parts = [[row for row in rows if row["kind"] == kind] for kind in kinds]
+    figure, axes = picture(
+        9.0, 0.36 * len(rows) + 0.9 * len(kinds), len(kinds), 1, squeeze=False,
+        gridspec_kw={"height_ratios": [len(part) for part in parts]},
+    )  # fmt: skip
+    for ax, kind, part in zip(axes[:, 0], kinds, parts):
+        _scores(ax, part, kind)
+    *others, best = zip(*axes[0, 0].get_legend_handles_labels())  # an errorbar comes last
+    figure.legend(*zip(best, *others), frameon=False, fontsize=9, loc="outside right center")
+    said = [f"{r['feature']} {r['score']:.2f} (untrained {r['untrained']:.2f})" for r in rows]
+    return described(figure, f"Scores of the best cell per feature: {', '.join(said)}.")
+
+
+def _scores(ax, rows, kind):
     places = np.arange(len(rows))
     scores = np.array([row["score"] for row in rows])
     ends = np.array([[row["low"], row["high"]] for row in rows]).T
-    ax.errorbar(scores, places, xerr=np.abs(ends - scores), fmt="o", ms=8, lw=1.8, zorder=3,
-                color=COLOURS["cell"], label="best cell, 95 % interval")  # fmt: skip
-    of_code = not all(np.isnan(row["hard"]) for row in rows)
-    ax.plot([row["hard" if of_code else "in_story"] for row in rows], places, "D", ms=7, mfc="none",
-            mec="black", mew=1.3, zorder=4,
-            label=f"the same cell, {'hard cases' if of_code else 'the story'} only")  # fmt: skip
+    of_code = not all(np.isnan(row.get("hard", np.nan)) for row in rows)
     for label, style, colour, size, name in (
         ("all cells together", "|", COLOURS["hidden"], 16, "all_cells"),
         ("best cell of an untrained network", "^", COLOURS["reference"], 7, "untrained"),
@@ -76,16 +88,19 @@ def survey(rows: list[dict]) -> Picture:
     ):
         ax.plot([row[name] for row in rows], places, style, color=colour, ms=size, mew=1.8,
                 label=label)  # fmt: skip
-    ax.set_yticks(places, [f"{row['feature']}  ({row['kind']})" for row in rows], fontsize=9)
-    ax.set(xlim=(min(0, scores.min() - 0.05), 1.03), ylim=(len(rows) - 0.5, -0.5))
-    ax.set_xlabel("score on held-out text")
+    ax.plot([row["hard" if of_code else "in_story"] for row in rows], places, "D", ms=9, mfc="none",
+            mec="black", mew=1.3, zorder=4,
+            label=f"the same cell, {'hard cases' if of_code else 'the story'} only")  # fmt: skip
+    ax.errorbar(scores, places, xerr=np.abs(ends - scores), fmt="o", ms=5, lw=1.8, zorder=5,
+                color=COLOURS["cell"], label="best cell, 95 % interval")  # fmt: skip
+    ax.set_yticks(places, [row["feature"] for row in rows], fontsize=9)
+    nothing = 0.5 if kind == "AUC" else 0.0
+    lowest = min(nothing, *(row[name] for row in rows for name in ("score", "low", "control")))
+    ax.set(xlim=(lowest - 0.02, 1.015), ylim=(len(rows) - 0.5, -0.5))
+    ax.set_xlabel("AUC on held-out text (0.5: a coin)" if kind == "AUC"
+                  else "|r| on held-out text (0: nothing)", fontsize=9)  # fmt: skip
     ax.grid(axis="y", color="#EEEEEE")
     ax.set_axisbelow(True)
-    *others, best = zip(*ax.get_legend_handles_labels())  # an errorbar comes last
-    ax.legend(*zip(best, *others), frameon=False, fontsize=9, loc="center left",
-              bbox_to_anchor=(1.0, 0.5))  # fmt: skip
-    said = [f"{r['feature']} {r['score']:.2f} (untrained {r['untrained']:.2f})" for r in rows]
-    return described(figure, f"Scores of the best cell per feature: {', '.join(said)}.")
 
 
 def minimal_pair(
@@ -105,7 +120,9 @@ def minimal_pair(
         ax.fill_between(places, low, high, color=colour, alpha=0.2, lw=0)
         ax.plot(places, values.mean(axis=0), color=colour, label=name)
         said.append(f"{name} {values[:, lead:].mean():.2f}")
-    ax.axvline(0.5, color=GREY, lw=1, ls=":")
+    ax.axvline(0, color=GREY, lw=1, ls=":")
+    ax.annotate("the mark", (0, 1), (-4, -2), textcoords="offset points", fontsize=9, color=GREY,
+                xycoords=("data", "axes fraction"), ha="right", va="top")  # fmt: skip
     ax.set(xlabel="characters of the quotation read", ylabel=f"value of cell {cell}")
     ax.legend(frameon=False, fontsize=9, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return described(figure, f"Cell {cell} inside the quotation, on average: {', '.join(said)}.")
@@ -195,7 +212,7 @@ def saturation(gates: dict[str, np.ndarray], layers: int) -> Picture:
     for ax, (name, values) in zip(axes, gates.items()):
         left, right = (values < 0.1).mean(0), (values > 0.9).mean(0)
         for layer, (x, y) in enumerate(zip(np.split(right, layers), np.split(left, layers))):
-            ax.plot(x, y, "o", ms=5, mec="none", alpha=0.55, color=SERIES[layer],
+            ax.plot(x, y, "o", ms=3, mec="none", color=SERIES[layer],
                     label=f"layer {layer + 1}")  # fmt: skip
             said.append(f"{name}, layer {layer + 1}: open {x.mean():.0%}, closed {y.mean():.0%}")
         ax.plot([0, 1], [1, 0], color="#CCCCCC", lw=1, zorder=0)
@@ -215,7 +232,8 @@ def closing(curves: dict[str, dict[str, tuple]]) -> Picture:
         for name, (x, p) in models.items():
             ax.plot(x, p, "o-", ms=4, color=colours[name], label=name)
             said.append(f"{panel}, {name}: {p[0]:.2f} at {x[0]}, {p[-1]:.2f} from {x[-1]}")
-        ax.set(xscale="log", title=panel, xlabel="characters since the opening mark", ylim=(0, 1))
+        ax.set(xscale="log", title=panel, ylim=(0, 1),
+               xlabel="characters since the opening mark, at least")  # fmt: skip
         ax.title.set_fontsize(10)
         ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axes[0, 0].set_ylabel("probability of the\nright closing mark")
@@ -230,8 +248,12 @@ def context(curves: dict[str, tuple]) -> Picture:
     figure, ax = picture(7.5, 3.0)
     for (name, (x, values)), colour in zip(curves.items(), SERIES):
         ax.plot(x, values, "o-", ms=4, color=colour, label=name)
-    ax.set(xscale="log", xlabel="characters read before", ylabel="bits per character")
-    ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    ax.set(xscale="log", yscale="log", xlabel="characters before that are the text's own",
+           ylabel="bits per character")  # fmt: skip
+    ax.set_yticks([1.5, 2, 3, 4, 6])
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_formatter(lambda value, _: f"{value:g}")
+        axis.set_minor_formatter(NullFormatter())
     ax.legend(frameon=False, fontsize=9)
     said = [f"{name}: {v[0]:.2f} after {x[0]}, {v[-1]:.2f} after {x[-1]}"
             for name, (x, v) in curves.items()]  # fmt: skip
