@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from lecture_utils.visual import figures, style
 from lecture_utils.visual.figures import (
     backprop_through_time,
+    captioning,
     cells,
     hidden_cells,
     lstm,
@@ -48,6 +49,7 @@ table = [
 ]
 decay = np.geomspace(1e-10, 1, 21)  # of a gradient at h_0 ... h_20
 rng_of = np.random.default_rng
+scene = rng.integers(0, 256, (64, 64, 3), dtype=np.uint8)
 quoted = {
     "feature": "quotes", "kind": "AUC", "score": 0.96, "low": 0.94, "high": 0.98, "control": 0.62,
     "untrained": 0.61, "from_character": 0.55, "all_cells": 0.99, "hard": 0.9, "in_story": np.nan,
@@ -234,6 +236,37 @@ CALLS = {
     hidden_cells.context: (
         lambda f: f({"LSTM": (np.array([1, 100]), np.array([3.5, 1.5]))}),
         ["LSTM: 3.50 after 1, 1.50 after 100"],
+    ),
+    captioning.gallery: (
+        lambda f: f(
+            [scene] * 3, [["a red ring".split()]] * 3, [[True], [False], [None]],
+            titles=["one", "two", "three"], boxes=[np.array([[2, 3, 9, 9]])] * 3,
+        ),
+        ["3 pictures", "a red ring"],
+    ),
+    captioning.feature_maps: (
+        lambda f: f(scene, {"pool 1": images[0, :4], "pool 2": images[0, :9, :4, :4]}, 4),
+        ["pool 1 (4, 8, 8)", "pool 2 (9, 4, 4)"],
+    ),
+    captioning.courses: (
+        lambda f: f({"true": ([1, 10], [0.0, 0.75])}, "updates", "share of captions", logx=True),
+        ["Share of captions along updates", "true from 0.00 to 0.75"],
+    ),
+    captioning.bars: (
+        lambda f: f({"shape": {"attention": 0.3, "gradient": 0.2}}, "share", {"shape": 0.1}),
+        ["Share.", "shape: attention 0.30, gradient 0.20"],
+    ),
+    captioning.attention: (
+        lambda f: f(
+            scene, ["a", "ring"], images[:, 0], [np.empty((0, 4)), np.array([[2, 3, 9, 9]])]
+        ),
+        ["each word of: a ring"],
+    ),
+    captioning.by_ground: (
+        lambda f: f(
+            {way: {"grass": 0.9, "sand": 0.2} for way in ("plain", "both")}, ["grass", "sand"]
+        ),
+        ["plain: grass 0.90, sand 0.20"],
     ),
     lstm.block: (lambda f: f(), ["four boxes", "times f, plus i times g"]),
     lstm.flows: (
