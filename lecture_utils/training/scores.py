@@ -13,7 +13,8 @@ BLEU is of a corpus: the sums run over all candidates before anything is divided
 the BLEU of single captions is another number. It knows words, not truth: "a red square" for "a red
 circle" has two of three words right.
 
-Source: Papineni et al. (2002). `bleu` is computed by sacrebleu (Post, 2018).
+Source: Papineni et al. (2002). `bleu` is computed by sacrebleu (Post, 2018). nltk's corpus_bleu
+gives the same unless a candidate has fewer than n words: it then counts one n-gram, not matched.
 """
 
 import math
