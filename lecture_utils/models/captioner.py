@@ -166,6 +166,9 @@ class AttentionCaptioner(nn.Module):
     `start` was given, else the likeliest; train it with `hard_attention_loss`.
     places: L, for a learned vector added to each a_i that tells where it is; 0, as in the paper,
     for none. A grid says little about where things are, beyond what can be seen near the borders.
+    word_asks: h_{t-1} alone chooses alpha_t in the paper, so that the network looks before it reads
+    x_t: the word just said has no say in where it looks for the next word, only for the one after.
+    With True the place is chosen by [h_{t-1}; x_t].
     State: (h, c, a, W_a a), and the chance left. Notes attention (alpha, under it e), beta, z, x,
     what `LSTMCell` notes, and, if hard, chosen (B, L): 1 at the place looked at.
     """
@@ -180,6 +183,7 @@ class AttentionCaptioner(nn.Module):
         beta: bool = True,
         hard: bool = False,
         places: int = 0,
+        word_asks: bool = False,
     ):
         super().__init__()
         check_sizes(
@@ -188,13 +192,16 @@ class AttentionCaptioner(nn.Module):
             embedding_size=embedding_size,
             hidden_size=hidden_size,
         )
+        if places < 0:
+            raise ValueError(f"places is {places}: give L, or 0 for features that keep no place")
         D, E, H = feature_size, embedding_size, hidden_size
         self.hard = hard
         self.place = nn.Parameter(torch.randn(places, D)) if places else None
         self.embedding = nn.Embedding(vocab_size, E)
         self.from_mean = nn.Linear(D, D)
         self.first_h, self.first_c = nn.Linear(D, H), nn.Linear(D, H)
-        self.attention = AdditiveAttention(D, H, attention_hidden)
+        self.word_asks = word_asks
+        self.attention = AdditiveAttention(D, H + E if word_asks else H, attention_hidden)
         self.beta = nn.Linear(H, 1) if beta else None
         self.lstm = LSTMCell(E + D, H, forget_bias=1)
         self.L_h, self.L_z = nn.Linear(H, E, bias=False), nn.Linear(D, E, bias=False)
@@ -230,7 +237,7 @@ class AttentionCaptioner(nn.Module):
         check_words(words, self.embedding.num_embeddings, len(state[0]))
         h, c, a, keys, *chance = state
         x = note(x=self.embedding(words))
-        alpha = self.attention.weights(h, keys)
+        alpha = self.attention.weights(torch.cat([h, x], dim=1) if self.word_asks else h, keys)
         if self.hard:
             alpha, chance = _choose(alpha, *chance)
         beta = 1 if self.beta is None else note(beta=torch.sigmoid(self.beta(h)))

@@ -1,4 +1,4 @@
-"""Captioners: equal to PyTorch's cells on [x; v] and to the papers; REINFORCE by counting all cases.
+"""Captioners: equal to PyTorch's cells on [x; v] and to the papers; REINFORCE by all its cases.
 
 B, T, E, N, H, V, L, D, A = 2, 4, 5, 3, 7, 11, 6, 8, 9: no two axes alike.
 """
@@ -150,10 +150,13 @@ def by_equations(model, a, codes, alphas=None, wrong=None):
         h, c = (torch.tanh(f.weight @ m + f.bias) for f in (model.first_h, model.first_c))
         row = []
         for t, code in enumerate(codes[b]):
+            x = model.embedding.weight[code]
+            asks = model.attention.W_h[:, :H] @ h
+            if model.word_asks:
+                asks = asks + model.attention.W_h[:, H:] @ x
             e = torch.stack(
                 [
-                    model.attention.w
-                    @ torch.tanh(model.attention.W_a @ place + model.attention.W_h @ h)
+                    model.attention.w @ torch.tanh(model.attention.W_a @ place + asks)
                     for place in places
                 ]
             )
@@ -161,7 +164,6 @@ def by_equations(model, a, codes, alphas=None, wrong=None):
             z = alpha @ places
             if model.beta is not None and wrong != "no beta":
                 z = z * torch.sigmoid(model.beta.weight[0] @ h + model.beta.bias[0])
-            x = model.embedding.weight[code]
             before = h
             h, c = torch.func.functional_call(module, blocks, (torch.cat([x, z]), (h, c)))
             out = x + model.L_h.weight @ (before if wrong == "old h" else h)
@@ -172,7 +174,7 @@ def by_equations(model, a, codes, alphas=None, wrong=None):
     return torch.stack(rows)
 
 
-@pytest.mark.parametrize("options", [{}, {"beta": False}, {"places": L}])
+@pytest.mark.parametrize("options", [{}, {"beta": False}, {"places": L}, {"word_asks": True}])
 def test_equal_to_show_attend_and_tell(options):
     model, a = attentive(**options), torch.randn(B, L, D).requires_grad_()
     ours, wanted = model(a, words()), by_equations(model, a, words())
@@ -214,6 +216,19 @@ def test_without_places_it_cannot_tell_where_things_are():
     assert (model(a[:, order], words()) - model(a, words())).abs().max() > 1e-3
 
 
+@pytest.mark.parametrize("word_asks", [False, True])
+def test_it_looks_before_it_reads_the_word_just_said(word_asks):
+    model, a = attentive(word_asks=word_asks), torch.randn(B, L, D)
+    other = words().clone()
+    other[:, 1] = 4 + (other[:, 1] - 3) % (V - 4)  # any other word
+    with trace() as log:
+        model(a, words())
+        model(a, other)
+    alphas = log.stack("attention", dim=1)
+    same = [torch.equal(alphas[:, t], alphas[:, T + t]) for t in range(T)]
+    assert same == [True, not word_asks, False, False]  # else the word at 1 works from 2 on
+
+
 # Both --------------------------------------------------------------------------------------------
 
 
@@ -222,7 +237,7 @@ def models():
         (plain("rnn"), torch.randn(B, N)),
         (plain("lstm", "once"), torch.randn(B, N)),
         (attentive(), torch.randn(B, L, D)),
-        (attentive(hard=True), torch.randn(B, L, D)),
+        (attentive(hard=True, word_asks=True), torch.randn(B, L, D)),
     ]
 
 
@@ -596,6 +611,7 @@ def targets_of(last):
         (lambda: Captioner(V, N, E, H, image="twice"), "image is 'twice'"),
         (lambda: Captioner(V, 0, E, H), "image_size is 0"),
         (lambda: AttentionCaptioner(V, D, E, H, 0), "hidden is 0"),
+        (lambda: attentive(places=-1), "places is -1: give L, or 0"),
         (lambda: AttentionCaptioner(0, D, E, H, A), "vocab_size is 0"),
         (lambda: plain()(torch.zeros(B, L, D), words()), r"\(2, 6, 8\): expected \(B, 3\)"),
         (lambda: attentive()(torch.zeros(B, D), words()), r"\(2, 8\): expected \(B, L, 8\)"),
