@@ -40,9 +40,9 @@ def gallery(
         lines = []
         for n, words in enumerate(said):
             verdict = verdicts[k][n] if verdicts is not None else None
-            mark = {True: "✓ ", False: "✗ ", None: ""}[verdict]
+            mark = {True: "✓ ", False: "✗ ", None: "• " if len(said) > 1 else ""}[verdict]
             ink = {True: TRUE, False: FALSE, None: "black"}[verdict]
-            lines += [(line, ink) for line in textwrap.wrap(mark + " ".join(words), 28)]
+            lines += [(line, ink) for line in textwrap.wrap(mark + " ".join(words), 30)]
         wrapped.append(lines)
     columns = min(columns, len(images))
     rows = -(-len(images) // columns)
@@ -73,15 +73,12 @@ def gallery(
 
 def feature_maps(image: Image, layers: dict[str, np.ndarray], shown: int = 8) -> Picture:
     """What the layers of a network make of a picture: layer -> maps (C, H, W), the strongest."""
-    figure, axes = picture(9.0, 1.08 * len(layers) + 0.1, len(layers), shown + 1)
+    figure, axes = picture(9.0, 1.2 * len(layers) + 0.1, len(layers), shown + 1)
     for ax in axes.flat:
         ax.set_axis_off()
     axes[0, 0].imshow(image, interpolation="nearest")
     for row, (name, maps) in zip(axes, layers.items()):
-        if row is not axes[0]:
-            row[0].text(0.95, 0.5, name, ha="right", va="center", fontsize=9)
-        else:
-            row[0].set_title(name, fontsize=9)
+        row[1].set_title(name, fontsize=9, loc="left")
         order = np.argsort(-maps.mean(axis=(1, 2)))[:shown]
         for ax, k in zip(row[1:], order):
             ax.imshow(maps[k], cmap="gray", interpolation="nearest")
